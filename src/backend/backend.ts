@@ -1,0 +1,289 @@
+/**
+ * The storage contract: everything that the service asks of a store, and every guarantee it relies on.
+ *
+ * Not here, on purpose: validation, defaults, limits, preconditions, retries (the service's, once), and the algebra
+ * of deltas beyond applying one. A backend stores what it is given.
+ *
+ * One call does it all: a write is its delta, its head, its idempotency record, its index entries and its
+ * announcement, together or not at all. Two calls would be two truths. docs/backends.md numbers the guarantees
+ * (B1…) and names the test of the conformance suite that holds each.
+ */
+import type { Changes } from '../delta/delta.ts';
+import type { JsonObject } from '../delta/json.ts';
+import type { GoneCause, Position } from '../model.ts';
+
+/** Everything about a live context except its state: small, and always what the store says. */
+export interface Head extends Position {
+  /** The version with which the epoch began. */
+  readonly firstVersion: number;
+  /** The smallest version that a delta answer may start from; `firstVersion <= floor <= version`. */
+  readonly floor: number;
+  /** Identity of the store that wrote the context last (see `CommitOptions.freshEpoch`). */
+  readonly serverId: string;
+  /** Weight of the state in bytes, kept from the deltas. */
+  readonly stateBytes: number;
+  readonly createdAtMs: number;
+  /** When `version` was written. */
+  readonly insertedAtMs: number;
+  /** Sticky: null = for ever, undefined = no write ever gave one. */
+  readonly ttlMs?: number | null | undefined;
+  /** When the context becomes due for removal; null: never. */
+  readonly expiresAtMs: number | null;
+}
+
+/** One recorded write. Frozen; shared by everybody who reads or is told of it. */
+export interface DeltaRecord {
+  readonly epoch: string;
+  /** `version - 1`; 0 for the write that began the epoch. */
+  readonly fromVersion: number;
+  readonly version: number;
+  readonly changes: Changes;
+  readonly insertedAtMs: number;
+  readonly origin?: string | undefined;
+  /** The same in all attempts of one write: how a re-sent commit is recognised. */
+  readonly writeId: string;
+  /** Weight of the changes in bytes. */
+  readonly weight: number;
+}
+
+/** What is left of a context that was deleted or has expired. */
+export interface Tombstone extends Position {
+  readonly kind: 'tombstone';
+  readonly cause: GoneCause;
+  readonly atMs: number;
+  readonly writeId: string;
+}
+
+export interface KnownContext {
+  readonly kind: 'context';
+  readonly head: Head;
+  /** From `peek`: on loan, see there. From everywhere else: frozen, the caller's to keep. */
+  readonly state: JsonObject;
+}
+
+export interface Absent {
+  readonly kind: 'absent';
+}
+
+/** All that there is to know about an id. */
+export type Known = KnownContext | Tombstone | Absent;
+
+/** What a plan was made on. A commit is accepted only while it is still the truth, tombstones included. */
+export type Base = ({ readonly kind: 'context' | 'tombstone' } & Position) | Absent;
+
+/** What a write does to a context. The service has decided everything; the store only records. */
+export type Step =
+  /** Brings a context into being, with a new epoch; the changes of `delta`, applied to `{}`, are its state. */
+  | { readonly kind: 'create'; readonly head: Head; readonly delta: DeltaRecord }
+  /** One version on: `delta` leads to `head`. Deltas of `trimTo` and older are dropped, `head.floor` says so. */
+  | { readonly kind: 'change'; readonly head: Head; readonly delta: DeltaRecord; readonly trimTo: number }
+  /** Nothing changed but `expiresAtMs` or `ttlMs`: not announced, harmless when repeated. */
+  | { readonly kind: 'touch'; readonly head: Head }
+  | { readonly kind: 'remove'; readonly cause: GoneCause; readonly atMs: number };
+
+/** What a write did, as its idempotency record remembers it. Never the state. */
+export interface Outcome extends Position {
+  readonly requestHash: string;
+  readonly changed: boolean;
+}
+
+export interface IdempotencyRecord {
+  readonly key: string;
+  /** Of the verb and its arguments without the key. */
+  readonly requestHash: string;
+  readonly changed: boolean;
+  /** Judged against the caller's clock: `CommitOptions.nowMs`. */
+  readonly expiresAtMs: number;
+}
+
+export interface Write {
+  readonly writeId: string;
+  readonly step: Step;
+  readonly idempotency?: IdempotencyRecord | undefined;
+}
+
+export interface CommitOptions {
+  readonly nowMs: number;
+  /**
+   * The epoch to begin when the context was last written under another server identity than this store's: its tail
+   * may be lost, so the first new write starts a history of its own (firstVersion = floor = its version, the delta
+   * gets `fromVersion: 0`), and the result says so.
+   */
+  readonly freshEpoch: string;
+  /** How often these writes were answered `behind` before. A shared store may reserve the context for a loser. */
+  readonly attempt: number;
+}
+
+export type CommitResult =
+  /**
+   * All writes are stored, durable, and announced. `head` is what the store wrote last, undefined after a removal;
+   * `epochBegan`: the first write began `CommitOptions.freshEpoch`, and those up to the next removal belong to it.
+   */
+  | { readonly kind: 'committed'; readonly head?: Head | undefined; readonly epochBegan: boolean }
+  /**
+   * The base is not the truth. Nothing was stored by this call. `known` is what is; `since` are the deltas from the
+   * base on when the store has them all: a write whose id is among them was stored by an earlier attempt.
+   */
+  | { readonly kind: 'behind'; readonly known: Known; readonly since?: readonly DeltaRecord[] | undefined }
+  /** The idempotency key of `writes[index]` was used before. Nothing was stored by this call. */
+  | { readonly kind: 'duplicate'; readonly index: number; readonly outcome: Outcome };
+
+/** One consistent view of an id. */
+export type View =
+  | {
+      readonly kind: 'context';
+      readonly head: Head;
+      /** From `since` to the head, contiguous; absent when not asked for, not retained, or too many. */
+      readonly deltas?: readonly DeltaRecord[] | undefined;
+      /** Frozen. Present when there are no `deltas`, and when it was asked for. */
+      readonly state?: JsonObject | undefined;
+    }
+  | Tombstone
+  | Absent;
+
+export interface ReadOptions {
+  /** Asks for the deltas after this position; without an epoch, of the epoch that is. */
+  readonly since?: { readonly epoch?: string | undefined; readonly version: number } | undefined;
+  /** More than so many deltas are not worth reading: the state is answered instead. */
+  readonly maxDeltas?: number | undefined;
+  /** The state is wanted beside the deltas. */
+  readonly withState?: boolean | undefined;
+}
+
+/**
+ * A hint that a context may have moved: late, twice, reordered or lost, but never invented, and never before what it
+ * tells of can be read.
+ */
+export type Announcement =
+  | { readonly kind: 'changed'; readonly delta: DeltaRecord }
+  /** Moved, without the delta: the context was created, or the delta is too large to send around. */
+  | { readonly kind: 'moved'; readonly position: Position }
+  | { readonly kind: 'removed'; readonly position: Position }
+  /** Announcements may have been lost: look at the store. */
+  | { readonly kind: 'interrupted' };
+
+export interface Watch {
+  /** No announcement reaches the listener after this returned. Idempotent. */
+  close(): void;
+}
+
+/** What becomes due: contexts by `expiresAtMs`, deltas by their oldest `insertedAtMs`, tombstones by `atMs`. */
+export type DueKind = 'context' | 'deltas' | 'tombstone';
+
+export interface Due {
+  readonly id: string;
+  /** May be earlier than the truth (the entry corrects itself when it is acted on), never later. */
+  readonly dueMs: number;
+}
+
+export interface DueOptions {
+  readonly limit: number;
+  readonly offset?: number | undefined;
+  readonly after?: Due | undefined;
+  readonly descending?: boolean | undefined;
+}
+
+export interface ListOptions {
+  readonly idPrefix?: string | undefined;
+  /** Only ids beyond this one, in the direction of the list. */
+  readonly after?: string | undefined;
+  readonly offset?: number | undefined;
+  readonly limit: number;
+  readonly descending?: boolean | undefined;
+}
+
+export interface DeltaListOptions {
+  readonly afterVersion?: number | undefined;
+  readonly limit: number;
+  readonly descending?: boolean | undefined;
+}
+
+export interface Lease {
+  /** Rises with every change of holder: a store that sees an older one refuses its holder. */
+  readonly fence: number;
+  /** False when the lease was lost. */
+  renew(nowMs: number): Promise<boolean>;
+  release(): Promise<void>;
+}
+
+/**
+ * A store of contexts.
+ *
+ * Every promise settles within the store's own time limit. When the store is away or closed, every method rejects
+ * with `BackendUnavailableError`: outcome `NOT_STORED` when it is certain, `UNKNOWN` otherwise.
+ */
+export interface Backend {
+  /** Identity of the store (not of this process): another one means that a tail may be lost. */
+  readonly serverId: string;
+
+  /**
+   * What this process saw last; no I/O; only to plan a commit on. Undefined: nothing.
+   *
+   * The state is on loan until the caller's next `await`: it may be changed in place afterwards, and the caller must
+   * leave it as it was. Values that get into a delta must be frozen first (`deepFreeze`).
+   */
+  peek(id: string): Known | undefined;
+
+  /** One consistent, durable view of the primary store, begun after the call. */
+  read(id: string, options?: ReadOptions): Promise<View>;
+
+  /** The same, with what an idempotency key of this id did, unless its record expired before `nowMs`. */
+  readOutcome(
+    id: string,
+    key: string | undefined,
+    nowMs: number,
+  ): Promise<{ readonly known: Known; readonly outcome?: Outcome | undefined }>;
+
+  /**
+   * Stores the writes together, in order, durable and announced, or nothing at all.
+   *
+   * The cost follows the deltas, not the state. Idempotency keys are looked at before the base. Of two commits on one
+   * base exactly one is accepted. Nothing is readable or announced before it is durable.
+   */
+  commit(id: string, base: Base, writes: readonly Write[], options: CommitOptions): Promise<CommitResult>;
+
+  /** Resolves once every later commit on the id, by any process, will be announced (or reported as interrupted). */
+  watch(id: string, listener: (announcement: Announcement) => void): Promise<Watch>;
+
+  /** What is due before `beforeMs` (inclusive), by (due time, id). Cost follows what is due. */
+  due(kind: DueKind, beforeMs: number, options: DueOptions): Promise<readonly Due[]>;
+
+  /** When the next thing of a kind is due; undefined: nothing is. May be early, never late. */
+  nextDue(kind: DueKind): Promise<number | undefined>;
+
+  /**
+   * Removes the context if it is due at `nowMs`, decided again inside the removing step, and still at `at` when that
+   * is given. Leaves a tombstone with cause EXPIRED, announced. Answers where it was, or undefined.
+   */
+  expire(id: string, nowMs: number, at?: Position): Promise<Position | undefined>;
+
+  /** Looks at a due context again only at `dueMs`; `expiresAtMs` is not touched. */
+  postpone(id: string, dueMs: number): Promise<void>;
+
+  /** Drops deltas inserted at or before `beforeMs`, oldest first, and moves the floor with them. Answers how many. */
+  trimDeltas(id: string, beforeMs: number): Promise<number>;
+
+  /** Forgets a tombstone of `beforeMs` or older; never a context. Answers whether it did. */
+  purgeTombstone(id: string, beforeMs: number): Promise<boolean>;
+
+  /** Ids of live contexts in UTF-8 byte order. */
+  list(options: ListOptions): Promise<readonly string[]>;
+
+  /** In the order asked for; undefined where there is no live context. */
+  heads(ids: readonly string[]): Promise<readonly (Head | undefined)[]>;
+
+  /** Retained deltas of the current epoch by version, the creating one included. */
+  deltas(id: string, options: DeltaListOptions): Promise<readonly DeltaRecord[]>;
+
+  /** How many live contexts there are; undefined when the store would have to look at each. */
+  count(options: { readonly idPrefix?: string | undefined }): Promise<number | undefined>;
+
+  /** Takes the lease when it is free or has run out; undefined: somebody else holds it. */
+  lease(name: string, ttlMs: number, nowMs: number): Promise<Lease | undefined>;
+
+  /** Resolves when the store answers. */
+  ping(): Promise<void>;
+
+  /** Ends every watch and settles what is under way. Afterwards every method rejects. Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,400 @@
+/**
+ * The reference implementation of the storage contract: maps in one process.
+ *
+ * Each write is one synchronous turn: look at the base, store, announce. So nothing is ever half done, and `peek` is
+ * the truth. A state changes in place while this store alone holds its nodes; handing it out freezes them, and the
+ * next write copies what it touches (`advance`). So a write costs what it changes, and no reader ever sees a state
+ * move.
+ */
+import { advance } from '../delta/apply.ts';
+import { invert } from '../delta/compose.ts';
+import type { Changes } from '../delta/delta.ts';
+import { deepFreeze, type JsonObject } from '../delta/json.ts';
+import { BackendUnavailableError } from '../errors.ts';
+import type { GoneCause, Position } from '../model.ts';
+import type {
+  Announcement,
+  Backend,
+  Base,
+  CommitOptions,
+  CommitResult,
+  DeltaListOptions,
+  DeltaRecord,
+  Due,
+  DueKind,
+  DueOptions,
+  Head,
+  IdempotencyRecord,
+  Known,
+  Lease,
+  ListOptions,
+  Outcome,
+  ReadOptions,
+  Tombstone,
+  View,
+  Watch,
+  Write,
+} from './backend.ts';
+import { BTree } from './btree.ts';
+import { DeltaLog } from './delta-log.ts';
+import { DueIndex } from './due-index.ts';
+import { compareUtf8 } from './order.ts';
+import { OutcomeStore } from './outcome-store.ts';
+import { Watchers } from './watchers.ts';
+
+interface LiveContext {
+  readonly kind: 'context';
+  head: Head;
+  state: JsonObject;
+  log: DeltaLog;
+}
+
+export class MemoryBackend implements Backend {
+  readonly serverId = 'memory';
+  readonly #contexts = new BTree<string, LiveContext>(undefined, compareUtf8);
+  /** The same contexts and the tombstones, for look-ups that do not pay for the order. */
+  readonly #byId = new Map<string, LiveContext | Tombstone>();
+  readonly #outcomes = new OutcomeStore();
+  readonly #due: Readonly<Record<DueKind, DueIndex>> = {
+    context: new DueIndex(),
+    deltas: new DueIndex(),
+    tombstone: new DueIndex(),
+  };
+  readonly #watchers = new Watchers();
+  readonly #leases = new Map<string, { fence: number; untilMs: number }>();
+  #closed = false;
+
+  /** How many ids are watched. */
+  get watchedIds(): number {
+    return this.#watchers.size;
+  }
+
+  peek(id: string): Known | undefined {
+    return this.#closed ? undefined : (this.#byId.get(id) ?? absent);
+  }
+
+  async read(id: string, options: ReadOptions = {}): Promise<View> {
+    this.#assertOpen();
+    const found = this.#byId.get(id);
+    if (found === undefined) return absent;
+    if (found.kind === 'tombstone') return found;
+    const deltas = retainedDeltas(found, options);
+    if (deltas !== undefined && options.withState !== true) return { kind: 'context', head: found.head, deltas };
+    return { kind: 'context', head: found.head, deltas, state: deepFreeze(found.state) };
+  }
+
+  async readOutcome(id: string, key: string | undefined, nowMs: number): Promise<{ known: Known; outcome?: Outcome }> {
+    this.#assertOpen();
+    const known = handOut(this.#byId.get(id));
+    const outcome = key === undefined ? undefined : this.#outcomes.get(id, key, nowMs);
+    return outcome === undefined ? { known } : { known, outcome };
+  }
+
+  async commit(id: string, base: Base, writes: readonly Write[], options: CommitOptions): Promise<CommitResult> {
+    this.#assertOpen();
+    for (const [index, { idempotency }] of writes.entries()) {
+      const outcome = idempotency && this.#outcomes.get(id, idempotency.key, options.nowMs);
+      if (outcome !== undefined) return { kind: 'duplicate', index, outcome };
+    }
+    const before = this.#byId.get(id);
+    if (!isBase(before, base)) return behind(before, base);
+    const announcements = this.#store(id, writes, options.nowMs);
+    for (const announcement of announcements) this.#watchers.announce(id, announcement);
+    const after = this.#byId.get(id);
+    return { kind: 'committed', head: after?.kind === 'context' ? after.head : undefined, epochBegan: false };
+  }
+
+  async watch(id: string, listener: (announcement: Announcement) => void): Promise<Watch> {
+    this.#assertOpen();
+    return this.#watchers.add(id, listener);
+  }
+
+  async due(kind: DueKind, beforeMs: number, options: DueOptions): Promise<readonly Due[]> {
+    this.#assertOpen();
+    return this.#due[kind].upTo(beforeMs, options);
+  }
+
+  async nextDue(kind: DueKind): Promise<number | undefined> {
+    this.#assertOpen();
+    return this.#due[kind].earliest;
+  }
+
+  async expire(id: string, nowMs: number, at?: Position): Promise<Position | undefined> {
+    this.#assertOpen();
+    const found = this.#byId.get(id);
+    if (found?.kind !== 'context') return undefined;
+    const { head } = found;
+    if (head.expiresAtMs === null || head.expiresAtMs > nowMs) {
+      this.#due.context.set(id, head.expiresAtMs);
+      return undefined;
+    }
+    if (at !== undefined && !samePosition(head, at)) return undefined;
+    const announcement = this.#remove(id, found, { cause: 'EXPIRED', atMs: nowMs, writeId: `expire:${head.epoch}` });
+    this.#watchers.announce(id, announcement);
+    return { epoch: head.epoch, version: head.version };
+  }
+
+  async postpone(id: string, dueMs: number): Promise<void> {
+    this.#assertOpen();
+    if (this.#byId.get(id)?.kind === 'context') this.#due.context.set(id, dueMs);
+  }
+
+  async trimDeltas(id: string, beforeMs: number): Promise<number> {
+    this.#assertOpen();
+    const found = this.#byId.get(id);
+    if (found?.kind !== 'context') return 0;
+    let trimmed = 0;
+    for (let oldest = found.log.oldest; oldest !== undefined; oldest = found.log.oldest) {
+      if (oldest.insertedAtMs > beforeMs) break;
+      found.log.dropTo(oldest.version);
+      found.head = { ...found.head, floor: Math.max(found.head.floor, oldest.version) };
+      trimmed++;
+    }
+    this.#due.deltas.set(id, found.log.oldest?.insertedAtMs);
+    return trimmed;
+  }
+
+  async purgeTombstone(id: string, beforeMs: number): Promise<boolean> {
+    this.#assertOpen();
+    const found = this.#byId.get(id);
+    if (found?.kind !== 'tombstone' || found.atMs > beforeMs) return false;
+    this.#byId.delete(id);
+    this.#due.tombstone.set(id, undefined);
+    return true;
+  }
+
+  async list(options: ListOptions): Promise<readonly string[]> {
+    this.#assertOpen();
+    const { offset = 0, limit } = options;
+    const ids: string[] = [];
+    let skip = offset;
+    for (const id of this.#ids(options)) {
+      if (ids.length >= limit) break;
+      if (skip > 0) skip--;
+      else ids.push(id);
+    }
+    return ids;
+  }
+
+  async heads(ids: readonly string[]): Promise<readonly (Head | undefined)[]> {
+    this.#assertOpen();
+    return ids.map((id) => {
+      const found = this.#byId.get(id);
+      return found?.kind === 'context' ? found.head : undefined;
+    });
+  }
+
+  async deltas(id: string, { afterVersion = 0, limit, descending }: DeltaListOptions): Promise<readonly DeltaRecord[]> {
+    this.#assertOpen();
+    const found = this.#byId.get(id);
+    if (found?.kind !== 'context') return [];
+    return descending === true ? found.log.afterDescending(afterVersion, limit) : found.log.after(afterVersion, limit);
+  }
+
+  async count({ idPrefix = '' }: { readonly idPrefix?: string | undefined }): Promise<number> {
+    this.#assertOpen();
+    if (idPrefix === '') return this.#contexts.size;
+    let count = 0;
+    for (const _ of this.#ids({ idPrefix })) count++;
+    return count;
+  }
+
+  async lease(name: string, ttlMs: number, nowMs: number): Promise<Lease | undefined> {
+    this.#assertOpen();
+    const held = this.#leases.get(name) ?? { fence: 0, untilMs: Number.NEGATIVE_INFINITY };
+    if (held.untilMs > nowMs) return undefined;
+    const fence = held.fence + 1;
+    this.#leases.set(name, { fence, untilMs: nowMs + ttlMs });
+    const isHolder = () => !this.#closed && this.#leases.get(name)?.fence === fence;
+    return {
+      fence,
+      renew: async (laterMs) => {
+        const lost = !isHolder() || (this.#leases.get(name)?.untilMs ?? 0) <= laterMs;
+        if (!lost) this.#leases.set(name, { fence, untilMs: laterMs + ttlMs });
+        return !lost;
+      },
+      release: async () => {
+        if (isHolder()) this.#leases.set(name, { fence, untilMs: Number.NEGATIVE_INFINITY });
+      },
+    };
+  }
+
+  async ping(): Promise<void> {
+    this.#assertOpen();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#watchers.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Records the writes; throws only before anything but the state was touched, and puts that back. */
+  #store(id: string, writes: readonly Write[], nowMs: number): Announcement[] {
+    const states = applyAll(this.#byId.get(id), writes);
+    return writes.flatMap((write, index) => {
+      const announcement = this.#record(id, write, states[index]);
+      this.#remember(id, write.idempotency, nowMs);
+      return announcement;
+    });
+  }
+
+  #record(id: string, { writeId, step }: Write, state: JsonObject | undefined): Announcement[] {
+    const found = this.#byId.get(id);
+    switch (step.kind) {
+      case 'create': {
+        const log = new DeltaLog();
+        log.append(step.delta);
+        this.#insert(id, { kind: 'context', head: step.head, state: state ?? {}, log });
+        return [{ kind: 'moved', position: positionOf(step.head) }];
+      }
+      case 'change': {
+        const live = assertLive(found);
+        live.head = step.head;
+        live.state = state ?? live.state;
+        live.log.append(step.delta);
+        live.log.dropTo(step.trimTo);
+        this.#due.context.setNoLater(id, step.head.expiresAtMs);
+        this.#due.deltas.setNoLater(id, live.log.oldest?.insertedAtMs);
+        return [{ kind: 'changed', delta: step.delta }];
+      }
+      case 'touch':
+        assertLive(found).head = step.head;
+        this.#due.context.setNoLater(id, step.head.expiresAtMs);
+        return [];
+      case 'remove':
+        return [this.#remove(id, assertLive(found), { ...step, writeId })];
+    }
+  }
+
+  #insert(id: string, context: LiveContext): void {
+    this.#byId.set(id, context);
+    this.#contexts.set(id, context);
+    this.#due.tombstone.set(id, undefined);
+    this.#due.context.set(id, context.head.expiresAtMs);
+    this.#due.deltas.set(id, context.head.insertedAtMs);
+  }
+
+  #remove(
+    id: string,
+    { head }: LiveContext,
+    { cause, atMs, writeId }: { readonly cause: GoneCause; readonly atMs: number; readonly writeId: string },
+  ): Announcement {
+    const position = positionOf(head);
+    this.#byId.set(id, Object.freeze({ kind: 'tombstone', ...position, cause, atMs, writeId }));
+    this.#contexts.delete(id);
+    this.#due.context.set(id, undefined);
+    this.#due.deltas.set(id, undefined);
+    this.#due.tombstone.set(id, atMs);
+    return { kind: 'removed', position };
+  }
+
+  /** Called when the write is recorded: the position is where that put the context. */
+  #remember(id: string, idempotency: IdempotencyRecord | undefined, nowMs: number): void {
+    if (idempotency === undefined) return;
+    const { key, requestHash, changed, expiresAtMs } = idempotency;
+    const found = this.#byId.get(id);
+    if (found === undefined) return;
+    const position = positionOf(found.kind === 'context' ? found.head : found);
+    this.#outcomes.set(id, key, { outcome: { ...position, requestHash, changed }, expiresAtMs }, nowMs);
+  }
+
+  *#ids({ idPrefix = '', after, descending }: Omit<ListOptions, 'limit'>): Iterable<string> {
+    if (descending === true) {
+      const from = after ?? (idPrefix === '' ? undefined : idPrefix + lastSuffix);
+      for (const [id] of this.#contexts.entriesReversed(from)) {
+        if (id === after) continue;
+        if (id.startsWith(idPrefix)) yield id;
+        else if (compareUtf8(id, idPrefix) < 0) return;
+      }
+    } else {
+      const from = after !== undefined && compareUtf8(after, idPrefix) > 0 ? after : idPrefix;
+      for (const id of this.#contexts.keys(from)) {
+        if (id === after) continue;
+        if (!id.startsWith(idPrefix)) return;
+        yield id;
+      }
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new BackendUnavailableError('The store is closed.', 'NOT_STORED');
+  }
+}
+
+const absent = Object.freeze({ kind: 'absent' });
+
+/** Beyond every id with the prefix: no id is longer than 512 bytes. */
+const lastSuffix = '\u{10ffff}'.repeat(129);
+
+/** The state after each write. Puts the context's own state back as it was when a delta does not fit. */
+function applyAll(before: LiveContext | Tombstone | undefined, writes: readonly Write[]): (JsonObject | undefined)[] {
+  const undo: Changes[] = [];
+  const own = before?.kind === 'context' ? before.state : undefined;
+  let state = own;
+  let isOwn = true;
+  try {
+    return writes.map(({ step }) => {
+      if ((step.kind === 'create') !== (state === undefined)) throw new TypeError(`The plan is wrong: ${step.kind}.`);
+      if (step.kind === 'create') state = advance({}, step.delta.changes);
+      else if (step.kind === 'remove') state = undefined;
+      else if (step.kind === 'change') {
+        state = advance(state ?? {}, step.delta.changes);
+        if (isOwn) undo.push(step.delta.changes);
+      }
+      isOwn &&= step.kind !== 'remove';
+      return state;
+    });
+  } catch (error) {
+    // In place where the nodes were ours, in a copy that is dropped where they were frozen: undoing is right for both.
+    if (own !== undefined && Object.isExtensible(own)) {
+      undo.reverse().reduce<JsonObject>((current, changes) => advance(current, invert(changes)), own);
+    }
+    throw error;
+  }
+}
+
+function retainedDeltas(
+  { head, log }: LiveContext,
+  { since, maxDeltas = Number.POSITIVE_INFINITY }: ReadOptions,
+): readonly DeltaRecord[] | undefined {
+  if (since === undefined || (since.epoch ?? head.epoch) !== head.epoch) return undefined;
+  if (since.version < head.floor || since.version > head.version) return undefined;
+  return head.version - since.version > maxDeltas ? undefined : log.after(since.version);
+}
+
+function behind(found: LiveContext | Tombstone | undefined, base: Base): CommitResult {
+  const known = handOut(found);
+  if (found?.kind !== 'context') return { kind: 'behind', known };
+  if (base.kind === 'context') return { kind: 'behind', known, since: retainedDeltas(found, { since: base }) };
+  const isWhole = found.log.oldest?.fromVersion === 0;
+  return { kind: 'behind', known, since: isWhole ? found.log.after(0) : undefined };
+}
+
+/** What may leave the store: the state frozen. */
+function handOut(found: LiveContext | Tombstone | undefined): Known {
+  if (found === undefined) return absent;
+  if (found.kind === 'tombstone') return found;
+  return { kind: 'context', head: found.head, state: deepFreeze(found.state) };
+}
+
+function isBase(found: LiveContext | Tombstone | undefined, base: Base): boolean {
+  if (base.kind === 'absent') return found === undefined;
+  return found?.kind === base.kind && samePosition(found.kind === 'context' ? found.head : found, base);
+}
+
+function assertLive(found: LiveContext | Tombstone | undefined): LiveContext {
+  if (found?.kind === 'context') return found;
+  throw new TypeError('The plan is wrong: there is no live context.');
+}
+
+function positionOf({ epoch, version }: Position): Position {
+  return { epoch, version };
+}
+
+function samePosition(a: Position, b: Position): boolean {
+  return a.epoch === b.epoch && a.version === b.version;
+}

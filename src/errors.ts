@@ -1,0 +1,111 @@
+/**
+ * Every error that Chord throws on purpose, one class per reason that a caller could act on.
+ *
+ * `code` is stable, the message may change. docs/protocol.md lists the codes; a test compares both.
+ */
+export abstract class ChordError extends Error {
+  abstract readonly code: string;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** The context is not there (never was, was deleted, or has expired), and the verb needs one. */
+export class ContextNotFoundError extends ChordError {
+  readonly code = 'CONTEXT_NOT_FOUND';
+  readonly contextId: string;
+
+  constructor(contextId: string) {
+    super('There is no context with this id.');
+    this.contextId = contextId;
+  }
+}
+
+/** `expectedVersion` or `expectedEpoch` is not where the context stands. Nothing was stored. */
+export class VersionConflictError extends ChordError {
+  readonly code = 'VERSION_CONFLICT';
+  readonly contextId: string;
+  /** Where the context stands; 0 when it is absent. */
+  readonly currentVersion: number;
+  /** Null when the context is absent. */
+  readonly currentEpoch: string | null;
+
+  constructor(contextId: string, current: { readonly version: number; readonly epoch: string | null }) {
+    super(
+      current.epoch === null
+        ? 'The write expected a context, and there is none.'
+        : `The write expected another position; the context is at version ${current.version}.`,
+    );
+    this.contextId = contextId;
+    this.currentVersion = current.version;
+    this.currentEpoch = current.epoch;
+  }
+}
+
+/** The idempotency key was used for another request on this context. Nothing was stored. */
+export class IdempotencyConflictError extends ChordError {
+  readonly code = 'IDEMPOTENCY_CONFLICT';
+  readonly idempotencyKey: string;
+
+  constructor(idempotencyKey: string) {
+    super('This idempotency key was already used for a different request.');
+    this.idempotencyKey = idempotencyKey;
+  }
+}
+
+/** The value is not one that JSON can carry, holds a forbidden key, or a path to remove is empty. */
+export class InvalidStateError extends ChordError {
+  readonly code = 'INVALID_STATE';
+  /** Keys and array indexes from the root of the argument to the offending value. */
+  readonly path: readonly string[];
+
+  constructor(problem: string, path: readonly string[]) {
+    super(path.length === 0 ? problem : `${problem} (at ${JSON.stringify(path)})`);
+    this.path = path;
+  }
+}
+
+/** Something is larger than a configured maximum. Nothing was stored. */
+export class LimitExceededError extends ChordError {
+  readonly code = 'LIMIT_EXCEEDED';
+  /** The name of the configuration option. */
+  readonly limit: string;
+  readonly max: number;
+  readonly actual: number;
+
+  constructor(limit: string, max: number, actual: number) {
+    super(`${limit} is ${max}; this would be ${actual}.`);
+    this.limit = limit;
+    this.max = max;
+    this.actual = actual;
+  }
+}
+
+/** An argument is outside what the verb accepts. */
+export class BadUserInputError extends ChordError {
+  readonly code = 'BAD_USER_INPUT';
+  readonly argument: string;
+
+  constructor(argument: string, expected: string) {
+    super(`${argument}: expected ${expected}.`);
+    this.argument = argument;
+  }
+}
+
+/**
+ * The store did not answer, or is closed.
+ *
+ * `NOT_STORED`: nothing happened, try again. `UNKNOWN`: the write may or may not have been stored; a retry with the
+ * same idempotency key settles it.
+ */
+export class BackendUnavailableError extends ChordError {
+  readonly code = 'BACKEND_UNAVAILABLE';
+  readonly outcome: 'NOT_STORED' | 'UNKNOWN';
+
+  constructor(message: string, outcome: 'NOT_STORED' | 'UNKNOWN', options?: ErrorOptions) {
+    super(message, options);
+    this.outcome = outcome;
+  }
+}
