@@ -12,11 +12,11 @@ import type { Changes } from '../delta/delta.ts';
 import type { JsonObject } from '../delta/json.ts';
 import type { GoneCause, Position } from '../model.ts';
 
-/** Everything about a live context except its state: small, and always what the store says. */
+/** Everything about a live context except its state: small, frozen, and always what the store says. */
 export interface Head extends Position {
   /** The version with which the epoch began. */
   readonly firstVersion: number;
-  /** The smallest version that a delta answer may start from; `firstVersion <= floor <= version`. */
+  /** The smallest version that a delta answer may start from; `firstVersion <= floor <= version`. Never goes back. */
   readonly floor: number;
   /** Identity of the store that wrote the context last (see `CommitOptions.freshEpoch`). */
   readonly serverId: string;
@@ -25,13 +25,15 @@ export interface Head extends Position {
   readonly createdAtMs: number;
   /** When `version` was written. */
   readonly insertedAtMs: number;
+  /** Touches since then. Part of the base: a plan must not undo an expiry that it did not see. */
+  readonly touches: number;
   /** Sticky: null = for ever, undefined = no write ever gave one. */
   readonly ttlMs?: number | null | undefined;
   /** When the context becomes due for removal; null: never. */
   readonly expiresAtMs: number | null;
 }
 
-/** One recorded write. Frozen; shared by everybody who reads or is told of it. */
+/** One recorded write. Frozen by who makes it, values and all; shared by everybody who reads or is told of it. */
 export interface DeltaRecord {
   readonly epoch: string;
   /** `version - 1`; 0 for the write that began the epoch. */
@@ -69,15 +71,26 @@ export interface Absent {
 export type Known = KnownContext | Tombstone | Absent;
 
 /** What a plan was made on. A commit is accepted only while it is still the truth, tombstones included. */
-export type Base = ({ readonly kind: 'context' | 'tombstone' } & Position) | Absent;
+export type Base =
+  | ({ readonly kind: 'context'; readonly touches: number } & Position)
+  | ({ readonly kind: 'tombstone' } & Position)
+  | Absent;
 
-/** What a write does to a context. The service has decided everything; the store only records. */
+/**
+ * What a write does to a context. The service has decided everything; the store only records.
+ *
+ * One thing the store knows better: deltas may have been trimmed since the head was planned, which moves no position.
+ * So the floor of a live context stays where it is when the head of a `change` names a lower one.
+ */
 export type Step =
   /** Brings a context into being, with a new epoch; the changes of `delta`, applied to `{}`, are its state. */
   | { readonly kind: 'create'; readonly head: Head; readonly delta: DeltaRecord }
   /** One version on: `delta` leads to `head`. Deltas of `trimTo` and older are dropped, `head.floor` says so. */
   | { readonly kind: 'change'; readonly head: Head; readonly delta: DeltaRecord; readonly trimTo: number }
-  /** Nothing changed but `expiresAtMs` or `ttlMs`: not announced, harmless when repeated. */
+  /**
+   * Nothing changed but `expiresAtMs` or `ttlMs`: only these two and `touches`, one more than before, count of `head`.
+   * Not announced.
+   */
   | { readonly kind: 'touch'; readonly head: Head }
   | { readonly kind: 'remove'; readonly cause: GoneCause; readonly atMs: number };
 
@@ -92,10 +105,11 @@ export interface IdempotencyRecord {
   /** Of the verb and its arguments without the key. */
   readonly requestHash: string;
   readonly changed: boolean;
-  /** Judged against the caller's clock: `CommitOptions.nowMs`. */
+  /** The record counts while the `nowMs` of a caller is below this, and may be forgotten once one was not. */
   readonly expiresAtMs: number;
 }
 
+/** A commit has at most one write for each idempotency key. */
 export interface Write {
   readonly writeId: string;
   readonly step: Step;
@@ -106,8 +120,9 @@ export interface CommitOptions {
   readonly nowMs: number;
   /**
    * The epoch to begin when the context was last written under another server identity than this store's: its tail
-   * may be lost, so the first new write starts a history of its own (firstVersion = floor = its version, the delta
-   * gets `fromVersion: 0`), and the result says so.
+   * may be lost, so the first `change` starts a history of its own (firstVersion = floor = its version, the delta
+   * gets `fromVersion: 0`, earlier deltas are dropped), and the result says so. A `touch` begins nothing and keeps the
+   * old identity; what follows a removal has the epoch that it was planned with.
    */
   readonly freshEpoch: string;
   /** How often these writes were answered `behind` before. A shared store may reserve the context for a loser. */
@@ -117,15 +132,16 @@ export interface CommitOptions {
 export type CommitResult =
   /**
    * All writes are stored, durable, and announced. `head` is what the store wrote last, undefined after a removal;
-   * `epochBegan`: the first write began `CommitOptions.freshEpoch`, and those up to the next removal belong to it.
+   * `epochBegan`: the first change began `CommitOptions.freshEpoch`, and those up to the next removal belong to it.
    */
   | { readonly kind: 'committed'; readonly head?: Head | undefined; readonly epochBegan: boolean }
   /**
-   * The base is not the truth. Nothing was stored by this call. `known` is what is; `since` are the deltas from the
-   * base on when the store has them all: a write whose id is among them was stored by an earlier attempt.
+   * The base is not the truth (or the context is reserved for a writer that lost before). Nothing was stored by this
+   * call. `known` is what is; `since` are the deltas from the base on when the store has them all, of the whole epoch
+   * when the base was no context: a write whose id is among them was stored by an earlier attempt.
    */
   | { readonly kind: 'behind'; readonly known: Known; readonly since?: readonly DeltaRecord[] | undefined }
-  /** The idempotency key of `writes[index]` was used before. Nothing was stored by this call. */
+  /** The idempotency key of `writes[index]`, the first such, was used before. Nothing was stored by this call. */
   | { readonly kind: 'duplicate'; readonly index: number; readonly outcome: Outcome };
 
 /** One consistent view of an id. */
@@ -193,6 +209,7 @@ export interface ListOptions {
 }
 
 export interface DeltaListOptions {
+  /** Only versions above this one, whatever the direction. */
   readonly afterVersion?: number | undefined;
   readonly limit: number;
   readonly descending?: boolean | undefined;
@@ -201,8 +218,9 @@ export interface DeltaListOptions {
 export interface Lease {
   /** Rises with every change of holder: a store that sees an older one refuses its holder. */
   readonly fence: number;
-  /** False when the lease was lost. */
+  /** Runs for `ttlMs` from `nowMs`. False when the lease was lost: it ran out, was released, or is another's. */
   renew(nowMs: number): Promise<boolean>;
+  /** Does nothing when the lease was lost. */
   release(): Promise<void>;
 }
 
@@ -217,7 +235,7 @@ export interface Backend {
   readonly serverId: string;
 
   /**
-   * What this process saw last; no I/O; only to plan a commit on. Undefined: nothing.
+   * What this process saw last; no I/O; only to plan a commit on. Undefined: nothing, as always after `close`.
    *
    * The state is on loan until the caller's next `await`: it may be changed in place afterwards, and the caller must
    * leave it as it was. Values that get into a delta must be frozen first (`deepFreeze`).
@@ -227,7 +245,7 @@ export interface Backend {
   /** One consistent, durable view of the primary store, begun after the call. */
   read(id: string, options?: ReadOptions): Promise<View>;
 
-  /** The same, with what an idempotency key of this id did, unless its record expired before `nowMs`. */
+  /** The same, with what an idempotency key of this id did, while its record counts at `nowMs`. */
   readOutcome(
     id: string,
     key: string | undefined,
@@ -239,10 +257,15 @@ export interface Backend {
    *
    * The cost follows the deltas, not the state. Idempotency keys are looked at before the base. Of two commits on one
    * base exactly one is accepted. Nothing is readable or announced before it is durable.
+   *
+   * The writes must follow one another from the base on. A store that notices otherwise rejects, having stored nothing.
    */
   commit(id: string, base: Base, writes: readonly Write[], options: CommitOptions): Promise<CommitResult>;
 
-  /** Resolves once every later commit on the id, by any process, will be announced (or reported as interrupted). */
+  /**
+   * Resolves once every later commit on the id, by any process, will be announced (or reported as interrupted). Each
+   * call is a listener of its own, which must not throw, and may be called before the commit is answered.
+   */
   watch(id: string, listener: (announcement: Announcement) => void): Promise<Watch>;
 
   /** What is due before `beforeMs` (inclusive), by (due time, id). Cost follows what is due. */
@@ -252,13 +275,16 @@ export interface Backend {
   nextDue(kind: DueKind): Promise<number | undefined>;
 
   /**
-   * Removes the context if it is due at `nowMs`, decided again inside the removing step, and still at `at` when that
-   * is given. Leaves a tombstone with cause EXPIRED, announced. Answers where it was, or undefined.
+   * Removes the context if its `expiresAtMs` is `nowMs` or earlier, decided again inside the removing step, and if it is
+   * still at `at` when that is given; postponed or not. Corrects the entry of one that is not due. Leaves a tombstone with cause EXPIRED, announced. Answers where it was, or undefined.
    */
   expire(id: string, nowMs: number, at?: Position): Promise<Position | undefined>;
 
-  /** Looks at a due context again only at `dueMs`; `expiresAtMs` is not touched. */
-  postpone(id: string, dueMs: number): Promise<void>;
+  /**
+   * Lets a due context be due only at `dueMs`, or when its next write says so. Does nothing when the context's expiry
+   * is no longer `expiresAtMs`, which is itself not touched.
+   */
+  postpone(id: string, expiresAtMs: number, dueMs: number): Promise<void>;
 
   /** Drops deltas inserted at or before `beforeMs`, oldest first, and moves the floor with them. Answers how many. */
   trimDeltas(id: string, beforeMs: number): Promise<number>;

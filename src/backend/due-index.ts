@@ -48,7 +48,8 @@ export class DueIndex {
   }
 
   *#descending(beforeMs: number, after: Due | undefined): Iterable<Due> {
-    const from = after ?? { id: lastId, dueMs: beforeMs };
+    const last = { id: lastId, dueMs: beforeMs };
+    const from = after !== undefined && compareDue(after, last) < 0 ? after : last;
     for (const [entry] of this.#ordered.entriesReversed(from)) {
       if (compareDue(entry, from) < 0) yield entry;
     }

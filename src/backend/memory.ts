@@ -134,9 +134,10 @@ export class MemoryBackend implements Backend {
     return { epoch: head.epoch, version: head.version };
   }
 
-  async postpone(id: string, dueMs: number): Promise<void> {
+  async postpone(id: string, expiresAtMs: number, dueMs: number): Promise<void> {
     this.#assertOpen();
-    if (this.#byId.get(id)?.kind === 'context') this.#due.context.set(id, dueMs);
+    const found = this.#byId.get(id);
+    if (found?.kind === 'context' && found.head.expiresAtMs === expiresAtMs) this.#due.context.set(id, dueMs);
   }
 
   async trimDeltas(id: string, beforeMs: number): Promise<number> {
@@ -147,7 +148,7 @@ export class MemoryBackend implements Backend {
     for (let oldest = found.log.oldest; oldest !== undefined; oldest = found.log.oldest) {
       if (oldest.insertedAtMs > beforeMs) break;
       found.log.dropTo(oldest.version);
-      found.head = { ...found.head, floor: Math.max(found.head.floor, oldest.version) };
+      found.head = withFloor(found.head, oldest.version);
       trimmed++;
     }
     this.#due.deltas.set(id, found.log.oldest?.insertedAtMs);
@@ -253,7 +254,7 @@ export class MemoryBackend implements Backend {
       }
       case 'change': {
         const live = assertLive(found);
-        live.head = step.head;
+        live.head = withFloor(step.head, live.head.floor);
         live.state = state ?? live.state;
         live.log.append(step.delta);
         live.log.dropTo(step.trimTo);
@@ -261,10 +262,13 @@ export class MemoryBackend implements Backend {
         this.#due.deltas.setNoLater(id, live.log.oldest?.insertedAtMs);
         return [{ kind: 'changed', delta: step.delta }];
       }
-      case 'touch':
-        assertLive(found).head = step.head;
-        this.#due.context.setNoLater(id, step.head.expiresAtMs);
+      case 'touch': {
+        const live = assertLive(found);
+        const { ttlMs, expiresAtMs, touches } = step.head;
+        live.head = Object.freeze({ ...live.head, ttlMs, expiresAtMs, touches });
+        this.#due.context.setNoLater(id, expiresAtMs);
         return [];
+      }
       case 'remove':
         return [this.#remove(id, assertLive(found), { ...step, writeId })];
     }
@@ -275,7 +279,7 @@ export class MemoryBackend implements Backend {
     this.#contexts.set(id, context);
     this.#due.tombstone.set(id, undefined);
     this.#due.context.set(id, context.head.expiresAtMs);
-    this.#due.deltas.set(id, context.head.insertedAtMs);
+    this.#due.deltas.set(id, context.log.oldest?.insertedAtMs);
   }
 
   #remove(
@@ -383,12 +387,18 @@ function handOut(found: LiveContext | Tombstone | undefined): Known {
 
 function isBase(found: LiveContext | Tombstone | undefined, base: Base): boolean {
   if (base.kind === 'absent') return found === undefined;
-  return found?.kind === base.kind && samePosition(found.kind === 'context' ? found.head : found, base);
+  if (base.kind === 'tombstone') return found?.kind === 'tombstone' && samePosition(found, base);
+  return found?.kind === 'context' && samePosition(found.head, base) && found.head.touches === base.touches;
 }
 
 function assertLive(found: LiveContext | Tombstone | undefined): LiveContext {
   if (found?.kind === 'context') return found;
   throw new TypeError('The plan is wrong: there is no live context.');
+}
+
+/** The head with a floor no lower than that: deltas may have been trimmed since the head was planned. */
+function withFloor(head: Head, floor: number): Head {
+  return head.floor >= floor ? head : Object.freeze({ ...head, floor });
 }
 
 function positionOf({ epoch, version }: Position): Position {
