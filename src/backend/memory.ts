@@ -35,10 +35,10 @@ import type {
   Watch,
   Write,
 } from './backend.ts';
-import { BTree } from './btree.ts';
 import { DeltaLog } from './delta-log.ts';
 import { DueIndex } from './due-index.ts';
-import { compareUtf8 } from './order.ts';
+import { IdIndex } from './id-index.ts';
+import { Leases } from './leases.ts';
 import { OutcomeStore } from './outcome-store.ts';
 import { Watchers } from './watchers.ts';
 
@@ -51,9 +51,9 @@ interface LiveContext {
 
 export class MemoryBackend implements Backend {
   readonly serverId = 'memory';
-  readonly #contexts = new BTree<string, LiveContext>(undefined, compareUtf8);
-  /** The same contexts and the tombstones, for look-ups that do not pay for the order. */
   readonly #byId = new Map<string, LiveContext | Tombstone>();
+  /** The ids of live contexts, for lists. */
+  readonly #ids = new IdIndex();
   readonly #outcomes = new OutcomeStore();
   readonly #due: Readonly<Record<DueKind, DueIndex>> = {
     context: new DueIndex(),
@@ -61,7 +61,7 @@ export class MemoryBackend implements Backend {
     tombstone: new DueIndex(),
   };
   readonly #watchers = new Watchers();
-  readonly #leases = new Map<string, { fence: number; untilMs: number }>();
+  readonly #leases = new Leases();
   #closed = false;
 
   /** How many ids are watched. */
@@ -166,15 +166,7 @@ export class MemoryBackend implements Backend {
 
   async list(options: ListOptions): Promise<readonly string[]> {
     this.#assertOpen();
-    const { offset = 0, limit } = options;
-    const ids: string[] = [];
-    let skip = offset;
-    for (const id of this.#ids(options)) {
-      if (ids.length >= limit) break;
-      if (skip > 0) skip--;
-      else ids.push(id);
-    }
-    return ids;
+    return this.#ids.list(options);
   }
 
   async heads(ids: readonly string[]): Promise<readonly (Head | undefined)[]> {
@@ -194,30 +186,12 @@ export class MemoryBackend implements Backend {
 
   async count({ idPrefix = '' }: { readonly idPrefix?: string | undefined }): Promise<number> {
     this.#assertOpen();
-    if (idPrefix === '') return this.#contexts.size;
-    let count = 0;
-    for (const _ of this.#ids({ idPrefix })) count++;
-    return count;
+    return this.#ids.count(idPrefix);
   }
 
   async lease(name: string, ttlMs: number, nowMs: number): Promise<Lease | undefined> {
     this.#assertOpen();
-    const held = this.#leases.get(name) ?? { fence: 0, untilMs: Number.NEGATIVE_INFINITY };
-    if (held.untilMs > nowMs) return undefined;
-    const fence = held.fence + 1;
-    this.#leases.set(name, { fence, untilMs: nowMs + ttlMs });
-    const isHolder = () => !this.#closed && this.#leases.get(name)?.fence === fence;
-    return {
-      fence,
-      renew: async (laterMs) => {
-        const lost = !isHolder() || (this.#leases.get(name)?.untilMs ?? 0) <= laterMs;
-        if (!lost) this.#leases.set(name, { fence, untilMs: laterMs + ttlMs });
-        return !lost;
-      },
-      release: async () => {
-        if (isHolder()) this.#leases.set(name, { fence, untilMs: Number.NEGATIVE_INFINITY });
-      },
-    };
+    return this.#leases.take(name, ttlMs, nowMs);
   }
 
   async ping(): Promise<void> {
@@ -227,6 +201,7 @@ export class MemoryBackend implements Backend {
   async close(): Promise<void> {
     this.#closed = true;
     this.#watchers.clear();
+    this.#leases.clear();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -276,7 +251,7 @@ export class MemoryBackend implements Backend {
 
   #insert(id: string, context: LiveContext): void {
     this.#byId.set(id, context);
-    this.#contexts.set(id, context);
+    this.#ids.add(id);
     this.#due.tombstone.set(id, undefined);
     this.#due.context.set(id, context.head.expiresAtMs);
     this.#due.deltas.set(id, context.log.oldest?.insertedAtMs);
@@ -289,7 +264,7 @@ export class MemoryBackend implements Backend {
   ): Announcement {
     const position = positionOf(head);
     this.#byId.set(id, Object.freeze({ kind: 'tombstone', ...position, cause, atMs, writeId }));
-    this.#contexts.delete(id);
+    this.#ids.delete(id);
     this.#due.context.set(id, undefined);
     this.#due.deltas.set(id, undefined);
     this.#due.tombstone.set(id, atMs);
@@ -306,33 +281,12 @@ export class MemoryBackend implements Backend {
     this.#outcomes.set(id, key, { outcome: { ...position, requestHash, changed }, expiresAtMs }, nowMs);
   }
 
-  *#ids({ idPrefix = '', after, descending }: Omit<ListOptions, 'limit'>): Iterable<string> {
-    if (descending === true) {
-      const from = after ?? (idPrefix === '' ? undefined : idPrefix + lastSuffix);
-      for (const [id] of this.#contexts.entriesReversed(from)) {
-        if (id === after) continue;
-        if (id.startsWith(idPrefix)) yield id;
-        else if (compareUtf8(id, idPrefix) < 0) return;
-      }
-    } else {
-      const from = after !== undefined && compareUtf8(after, idPrefix) > 0 ? after : idPrefix;
-      for (const id of this.#contexts.keys(from)) {
-        if (id === after) continue;
-        if (!id.startsWith(idPrefix)) return;
-        yield id;
-      }
-    }
-  }
-
   #assertOpen(): void {
     if (this.#closed) throw new BackendUnavailableError('The store is closed.', 'NOT_STORED');
   }
 }
 
 const absent = Object.freeze({ kind: 'absent' });
-
-/** Beyond every id with the prefix: no id is longer than 512 bytes. */
-const lastSuffix = '\u{10ffff}'.repeat(129);
 
 /** The state after each write. Puts the context's own state back as it was when a delta does not fit. */
 function applyAll(before: LiveContext | Tombstone | undefined, writes: readonly Write[]): (JsonObject | undefined)[] {
