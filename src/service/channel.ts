@@ -1,0 +1,134 @@
+import type { Announcement, Backend, DeltaRecord, Head, Watch } from '../backend/backend.ts';
+import type { Clock } from '../clock.ts';
+import type { Delta } from '../delta/delta.ts';
+import type { ContextEvent, Position } from '../model.ts';
+import type { Reader } from './reader.ts';
+import { type Since, toDelta } from './sync.ts';
+
+export interface FeedOptions {
+  readonly backend: Backend;
+  readonly reader: Reader;
+  readonly clock: Clock;
+  /** A context of which nothing was heard for so long is compared with the store. */
+  readonly recheckMs: number;
+}
+
+/** What a follower was told last. */
+export type At =
+  | ({ readonly kind: 'context' | 'gone' } & Position)
+  | { readonly kind: 'none'; readonly epoch: '-'; readonly version: 0 };
+
+/** What a channel needs of a follower. */
+export interface Subscriber {
+  /** Something may have happened. `delta`: the announced one may lead on. `look`: only the store knows. */
+  mark(mark: 'delta' | 'look'): void;
+  /** Whether a head of the store proves that it missed something. */
+  isElsewhere(head: Head | undefined): boolean;
+  end(): void;
+}
+
+/** One watched context: what was announced last, and the reads that its followers share. */
+export class Channel {
+  readonly id: string;
+  readonly followers = new Set<Subscriber>();
+  readonly #options: FeedOptions;
+  readonly #watch: Promise<Watch>;
+  /** The newest announced delta of its epoch, as every follower is handed it. */
+  #latest: { readonly record: DeltaRecord; readonly delta: Delta } | undefined;
+  /** Reads under way that began after the last announcement, by the position that they answer. */
+  readonly #answers = new Map<string, Promise<ContextEvent | undefined>>();
+  #isQuiet = true;
+
+  constructor(id: string, options: FeedOptions) {
+    this.id = id;
+    this.#options = options;
+    this.#watch = options.backend.watch(id, (announcement) => this.#hear(announcement));
+    // Whoever waits for the watch hears of its failure; when nobody waits there is nobody to tell.
+    this.#watch.catch(() => undefined);
+  }
+
+  /** Watches, then reads: whatever is committed after the read is announced. Undefined: there is no context. */
+  async first(since: Since | undefined): Promise<ContextEvent | undefined> {
+    await this.#watch;
+    return this.#options.reader.sync(this.id, since);
+  }
+
+  /** The announced delta that leads on from a position; `passed` when it leads no further than that. */
+  announced(at: At): Delta | 'passed' | 'unknown' {
+    if (this.#latest === undefined || at.kind !== 'context' || this.#latest.record.epoch !== at.epoch) return 'unknown';
+    const { record, delta } = this.#latest;
+    if (record.version <= at.version) return 'passed';
+    return record.fromVersion === at.version ? delta : 'unknown';
+  }
+
+  /** What the store says to a follower; undefined: nothing new. Shared by all that ask from one position at once. */
+  answer(at: At): Promise<ContextEvent | undefined> {
+    const key = `${at.kind} ${at.epoch} ${at.version}`;
+    const shared = this.#answers.get(key);
+    if (shared !== undefined) return shared;
+    const answer = this.#read(at).finally(() => {
+      if (this.#answers.get(key) === answer) this.#answers.delete(key);
+    });
+    this.#answers.set(key, answer);
+    return answer;
+  }
+
+  get clock(): Clock {
+    return this.#options.clock;
+  }
+
+  /** Whether nothing was heard since the last call. */
+  takeQuiet(): boolean {
+    const wasQuiet = this.#isQuiet;
+    this.#isQuiet = true;
+    return wasQuiet;
+  }
+
+  /** Makes the followers look at the store that the head proves to be elsewhere. */
+  compare(head: Head | undefined): void {
+    for (const follower of this.followers) {
+      if (!follower.isElsewhere(head)) continue;
+      this.#answers.clear();
+      follower.mark('look');
+    }
+  }
+
+  close(): void {
+    this.#watch.then((watch) => watch.close()).catch(() => undefined);
+  }
+
+  #hear(announcement: Announcement): void {
+    this.#isQuiet = false;
+    this.#answers.clear();
+    const mark = this.#note(announcement) ? 'delta' : 'look';
+    for (const follower of this.followers) follower.mark(mark);
+  }
+
+  /** Keeps an announced delta; false: the announcement is none, or of another epoch than the one kept. */
+  #note(announcement: Announcement): boolean {
+    if (announcement.kind !== 'changed') return false;
+    const { delta: record } = announcement;
+    const latest = this.#latest?.record;
+    const isSameEpoch = latest?.epoch === record.epoch;
+    // Announcements may be reordered: of one epoch the newest counts, and epochs have no order.
+    if (isSameEpoch && latest.version >= record.version) return true;
+    this.#latest = { record, delta: toDelta(this.id, record) };
+    return isSameEpoch || latest === undefined;
+  }
+
+  async #read(at: At): Promise<ContextEvent | undefined> {
+    const { reader } = this.#options;
+    // After GONE the client holds no state: whatever lives now is another epoch to it.
+    const since = at.kind === 'none' ? undefined : { epoch: at.kind === 'gone' ? '-' : at.epoch, version: at.version };
+    const event = await reader.sync(this.id, since, true);
+    if (event === undefined) return at.kind === 'none' ? undefined : noContext(this.id);
+    if (event.kind === 'noChange') return undefined;
+    const isKnownEnd = event.kind === 'gone' && at.kind === 'gone';
+    return isKnownEnd && event.epoch === at.epoch && event.version === at.version ? undefined : event;
+  }
+}
+
+/** The event that stands for "there is nothing": the position before everything. */
+export function noContext(contextId: string): ContextEvent {
+  return Object.freeze({ kind: 'noContext', contextId, epoch: '-', version: 0 });
+}

@@ -1,0 +1,174 @@
+/**
+ * Plans one write on what is known of a context. Pure: no clock, no store, no randomness.
+ *
+ * The order of the checks is that of docs/protocol.md: existence, expectedEpoch and expectedVersion, limits.
+ */
+import type { DeltaRecord, Head, IdempotencyRecord, Known, KnownContext, Step, Tombstone } from '../backend/backend.ts';
+import type { Changes, Path } from '../delta/delta.ts';
+import { diff } from '../delta/diff.ts';
+import { deepFreeze, type JsonObject } from '../delta/json.ts';
+import { mergeChanges } from '../delta/merge.ts';
+import { growth, weightOfChanges } from '../delta/weight.ts';
+import { type ChordError, ContextNotFoundError, LimitExceededError, VersionConflictError } from '../errors.ts';
+import type { Position } from '../model.ts';
+
+/** What a caller asked for, checked and copied. */
+export interface WriteRequest {
+  readonly id: string;
+  /** The same in every attempt. */
+  readonly writeId: string;
+  readonly action:
+    | { readonly verb: 'set'; readonly state: JsonObject }
+    | { readonly verb: 'update'; readonly changes: JsonObject; readonly remove: readonly Path[] }
+    | { readonly verb: 'delete' };
+  readonly expectedVersion?: number | undefined;
+  readonly expectedEpoch?: string | undefined;
+  /** Undefined: as before; null: for ever. */
+  readonly ttlMs?: number | null | undefined;
+  readonly origin?: string | undefined;
+  readonly idempotency?: Pick<IdempotencyRecord, 'key' | 'requestHash'> | undefined;
+}
+
+export interface WriteRules {
+  readonly nowMs: number;
+  /** Identity of the store, for the head. */
+  readonly serverId: string;
+  /** The epoch to use if the context comes into being. */
+  readonly freshEpoch: string;
+  /** How many deltas are kept; null: no limit by count. */
+  readonly deltaThreshold: number | null;
+  readonly maxStateBytes: number;
+  /** The time to live of a context whose writes never gave one; null: for ever. */
+  readonly defaultTtlMs: number | null;
+}
+
+export type Decision =
+  | {
+      readonly kind: 'write';
+      readonly step: Step;
+      /** Where the write puts the context; for a removal, where it was. */
+      readonly position: Position;
+      /** Undefined: nothing changed, or the context was removed. */
+      readonly delta?: DeltaRecord | undefined;
+      readonly changed: boolean;
+    }
+  | { readonly kind: 'refuse'; readonly error: ChordError };
+
+export function decide(known: Known, request: WriteRequest, rules: WriteRules): Decision {
+  const { action } = request;
+  if (known.kind !== 'context') {
+    if (action.verb !== 'set') return refuse(new ContextNotFoundError(request.id));
+    const mayCreate = request.expectedEpoch === undefined && (request.expectedVersion ?? 0) === 0;
+    if (!mayCreate) return refuse(new VersionConflictError(request.id, { version: 0, epoch: null }));
+    return create(known.kind === 'tombstone' ? known : undefined, action.state, request, rules);
+  }
+  if (!isExpected(known.head, request)) return refuse(new VersionConflictError(request.id, known.head));
+  switch (action.verb) {
+    case 'set':
+      return change(known, diff(known.state, action.state), request, rules);
+    case 'update':
+      return change(known, mergeChanges(known.state, action.changes, action.remove), request, rules);
+    case 'delete':
+      return {
+        kind: 'write',
+        step: { kind: 'remove', cause: 'DELETED', atMs: rules.nowMs },
+        position: { epoch: known.head.epoch, version: known.head.version },
+        changed: true,
+      };
+  }
+}
+
+function isExpected({ epoch, version }: Position, { expectedEpoch, expectedVersion }: WriteRequest): boolean {
+  return (expectedEpoch ?? epoch) === epoch && (expectedVersion ?? version) === version;
+}
+
+function create(
+  tombstone: Tombstone | undefined,
+  state: JsonObject,
+  request: WriteRequest,
+  rules: WriteRules,
+): Decision {
+  const changes = diff({}, state);
+  const stateBytes = emptyStateBytes + growth(changes);
+  if (stateBytes > rules.maxStateBytes) return refuse(tooLarge(stateBytes, rules));
+  const version = (tombstone?.version ?? 0) + 1;
+  const position = { epoch: rules.freshEpoch, version };
+  const delta = recordOf(changes, request, { ...position, fromVersion: 0, insertedAtMs: rules.nowMs });
+  const head: Head = Object.freeze({
+    ...position,
+    firstVersion: version,
+    floor: version,
+    serverId: rules.serverId,
+    stateBytes,
+    createdAtMs: rules.nowMs,
+    insertedAtMs: rules.nowMs,
+    touches: 0,
+    ttlMs: request.ttlMs,
+    expiresAtMs: expiryOf(request.ttlMs, rules),
+  });
+  return { kind: 'write', step: { kind: 'create', head, delta }, position, delta, changed: true };
+}
+
+function change({ head }: KnownContext, changes: Changes, request: WriteRequest, rules: WriteRules): Decision {
+  const ttlMs = request.ttlMs === undefined ? head.ttlMs : request.ttlMs;
+  const expiresAtMs = expiryOf(ttlMs, rules);
+  if (changes.length === 0) {
+    const touched: Head = Object.freeze({ ...head, touches: head.touches + 1, ttlMs, expiresAtMs });
+    const position = { epoch: head.epoch, version: head.version };
+    return { kind: 'write', step: { kind: 'touch', head: touched }, position, changed: false };
+  }
+  const stateBytes = head.stateBytes + growth(changes);
+  if (stateBytes > rules.maxStateBytes && stateBytes > head.stateBytes) return refuse(tooLarge(stateBytes, rules));
+  const position = { epoch: head.epoch, version: head.version + 1 };
+  // Clocks may go back, also between processes; within an epoch time does not.
+  const insertedAtMs = Math.max(rules.nowMs, head.insertedAtMs);
+  const delta = recordOf(changes, request, { ...position, fromVersion: head.version, insertedAtMs });
+  const trimTo = rules.deltaThreshold === null ? 0 : Math.max(0, position.version - rules.deltaThreshold);
+  const next: Head = Object.freeze({
+    ...head,
+    ...position,
+    floor: Math.max(head.floor, trimTo),
+    serverId: rules.serverId,
+    stateBytes,
+    insertedAtMs,
+    touches: 0,
+    ttlMs,
+    expiresAtMs,
+  });
+  return { kind: 'write', step: { kind: 'change', head: next, delta, trimTo }, position, delta, changed: true };
+}
+
+/** The weight of `{}`. */
+const emptyStateBytes = 2;
+
+function recordOf(
+  changes: Changes,
+  { writeId, origin }: WriteRequest,
+  place: Position & { readonly fromVersion: number; readonly insertedAtMs: number },
+): DeltaRecord {
+  return Object.freeze({ ...place, changes: frozen(changes), origin, writeId, weight: weightOfChanges(changes) });
+}
+
+/** A delta outlives the state that it was made from: its values must not move when that changes in place. */
+function frozen(changes: Changes): Changes {
+  for (const entry of changes) {
+    if (entry.action !== 'REMOVED') deepFreeze(entry.value);
+    if (entry.action !== 'ADDED') deepFreeze(entry.oldValue);
+    Object.freeze(entry.path);
+    Object.freeze(entry);
+  }
+  return Object.freeze(changes);
+}
+
+function expiryOf(ttlMs: number | null | undefined, { nowMs, defaultTtlMs }: WriteRules): number | null {
+  const effective = ttlMs === undefined ? defaultTtlMs : ttlMs;
+  return effective === null ? null : nowMs + effective;
+}
+
+function refuse(error: ChordError): Decision {
+  return { kind: 'refuse', error };
+}
+
+function tooLarge(stateBytes: number, { maxStateBytes }: WriteRules): LimitExceededError {
+  return new LimitExceededError('maxStateBytes', maxStateBytes, stateBytes);
+}

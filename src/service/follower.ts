@@ -1,0 +1,162 @@
+import type { Head } from '../backend/backend.ts';
+import type { Delta } from '../delta/delta.ts';
+import type { ContextEvent } from '../model.ts';
+import { type At, type Channel, noContext, type Subscriber } from './channel.ts';
+import type { Since } from './sync.ts';
+
+/** Whoever keeps the channels. */
+export interface FollowerHost {
+  attach(id: string, follower: Subscriber): Channel;
+  detach(channel: Channel, follower: Subscriber): void;
+}
+
+type Turn = IteratorResult<ContextEvent, undefined>;
+
+/**
+ * One subscriber's way through a context: an iterator that is pulled by its transport.
+ *
+ * Not an async generator: the `return()` of one waits for its pending `next()`, so that a subscriber who leaves while
+ * nothing happens would stay for ever. Here `return()` ends the pending `next()` first.
+ */
+export class Follower implements AsyncIterableIterator<ContextEvent, undefined, unknown>, Subscriber {
+  readonly #host: FollowerHost;
+  readonly #id: string;
+  readonly #since: Since | undefined;
+  #channel: Channel | undefined;
+  /** What the subscriber was told last; undefined before the first event. */
+  #at: At | undefined;
+  /** `delta`: the announced one may lead on. `look`: only the store knows. */
+  #mark: 'none' | 'delta' | 'look' = 'none';
+  #wake: (() => void) | undefined;
+  readonly #leaving = new AbortController();
+  #settle: ((turn: Turn) => void) | undefined;
+  #lastTurn: Promise<unknown> = Promise.resolve();
+
+  constructor(host: FollowerHost, id: string, since: Since | undefined) {
+    this.#host = host;
+    this.#id = id;
+    this.#since = since;
+  }
+
+  /** Aborted when the subscription ends, however it does. */
+  get left(): AbortSignal {
+    return this.#leaving.signal;
+  }
+
+  /**
+   * The next event, as soon as there is one.
+   *
+   * @throws BackendUnavailableError when the store is away before the first event; later it is asked again.
+   */
+  next(): Promise<Turn> {
+    const turn = this.#lastTurn.then(() => this.#take());
+    this.#lastTurn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Ends the subscription and frees everything at once, also while a `next()` waits. */
+  return(): Promise<Turn> {
+    this.end();
+    return Promise.resolve(done);
+  }
+
+  throw(error: unknown): Promise<Turn> {
+    this.end();
+    return Promise.reject(error);
+  }
+
+  end(): void {
+    if (this.#leaving.signal.aborted) return;
+    this.#leaving.abort();
+    if (this.#channel !== undefined) this.#host.detach(this.#channel, this);
+    this.#settle?.(done);
+    this.#wake?.();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.end();
+  }
+
+  mark(mark: 'delta' | 'look'): void {
+    if (this.#mark !== 'look') this.#mark = mark;
+    this.#wake?.();
+  }
+
+  isElsewhere(head: Head | undefined): boolean {
+    if (this.#at === undefined) return false;
+    if (head === undefined || this.#at.kind !== 'context')
+      return (head === undefined) === (this.#at.kind === 'context');
+    return head.epoch !== this.#at.epoch || head.version !== this.#at.version;
+  }
+
+  #take(): Promise<Turn> {
+    if (this.#leaving.signal.aborted) return Promise.resolve(done);
+    return new Promise((resolve, reject) => {
+      this.#settle = resolve;
+      this.#produce().then(
+        (event) => resolve(event === undefined ? done : { done: false, value: event }),
+        (error: unknown) => {
+          // Rejected first: whoever ends a subscription ends its pending next() too, and that would look like a normal end.
+          reject(error);
+          this.end();
+        },
+      );
+    });
+  }
+
+  /** Undefined: the subscriber left. */
+  async #produce(): Promise<ContextEvent | undefined> {
+    this.#channel ??= this.#host.attach(this.#id, this);
+    const channel = this.#channel;
+    if (this.#at === undefined) {
+      const event = (await channel.first(this.#since)) ?? noContext(this.#id);
+      return this.#tell(event);
+    }
+    while (!this.#leaving.signal.aborted) {
+      if (this.#mark === 'none') {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = undefined;
+        continue;
+      }
+      const event = await this.#answer(channel, this.#at);
+      if (event !== undefined) return this.#tell(event);
+    }
+    return undefined;
+  }
+
+  /** The one event that leads from where the subscriber is to now; undefined: it is there. */
+  async #answer(channel: Channel, at: At): Promise<ContextEvent | undefined> {
+    const mark = this.#mark;
+    this.#mark = 'none';
+    const announced: Delta | 'passed' | 'unknown' = mark === 'delta' ? channel.announced(at) : 'unknown';
+    if (announced === 'passed') return undefined;
+    if (announced !== 'unknown') return announced;
+    try {
+      return await channel.answer(at);
+    } catch {
+      // The store is away. The subscription outlives that: look again in a while, and then with a read.
+      this.#mark = 'look';
+      await channel.clock.sleep(retryMs, this.#leaving.signal);
+      return undefined;
+    }
+  }
+
+  #tell(event: ContextEvent): ContextEvent | undefined {
+    if (this.#leaving.signal.aborted) return undefined;
+    const { epoch, version } = event;
+    if (event.kind === 'noContext') this.#at = { kind: 'none', epoch: '-', version: 0 };
+    else this.#at = { kind: event.kind === 'gone' ? 'gone' : 'context', epoch, version };
+    return event;
+  }
+}
+
+const done: Turn = Object.freeze({ done: true, value: undefined });
+
+/** How long a follower waits before it asks a store again that did not answer. */
+const retryMs = 500;

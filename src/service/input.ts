@@ -1,0 +1,169 @@
+/** What callers hand in, checked once before anything else sees it. Everything behind this file trusts its types. */
+import type { Path } from '../delta/delta.ts';
+import {
+  deepFreeze,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  type MutableJsonObject,
+  setKey,
+} from '../delta/json.ts';
+import { BadUserInputError, InvalidStateError, LimitExceededError } from '../errors.ts';
+
+export interface StateLimits {
+  /** How deep objects and arrays may nest; the state itself is 1. */
+  readonly maxStateDepth: number;
+  readonly forbiddenKeys: ReadonlySet<string>;
+}
+
+/** An id of a context: 1 to 512 bytes of UTF-8, well-formed, no NUL. */
+export function parseId(argument: string, id: unknown): string {
+  return parseText(argument, id, 512);
+}
+
+/** The beginning of an id, or an id to seek to; null counts as absent, and so does what is empty. */
+export function parseIdPart(argument: string, part: unknown): string | undefined {
+  return part === undefined || part === null || part === '' ? undefined : parseText(argument, part, 512);
+}
+
+/** A label or key of the caller's: at most 255 bytes of UTF-8, well-formed, no NUL; null counts as absent. */
+export function parseLabel(argument: string, label: unknown): string | undefined {
+  return label === undefined || label === null ? undefined : parseText(argument, label, 255);
+}
+
+function parseText(argument: string, text: unknown, maxBytes: number): string {
+  const expected = `1 to ${maxBytes} bytes of well-formed Unicode without NUL`;
+  if (typeof text !== 'string' || text === '' || text.length > maxBytes)
+    throw new BadUserInputError(argument, expected);
+  if (!text.isWellFormed() || text.includes('\0')) throw new BadUserInputError(argument, expected);
+  if (Buffer.byteLength(text) > maxBytes) throw new BadUserInputError(argument, expected);
+  return text;
+}
+
+/** Any string: an epoch that is not the store's is an ordinary mismatch. Null counts as absent. */
+export function parseEpoch(argument: string, epoch: unknown): string | undefined {
+  if (epoch === undefined || epoch === null) return undefined;
+  if (typeof epoch !== 'string') throw new BadUserInputError(argument, 'an epoch as the server gave it');
+  return epoch;
+}
+
+/** A version as a client may name one: 0 or more; null counts as absent. */
+export function parseVersion(argument: string, version: unknown): number | undefined {
+  if (version === undefined || version === null) return undefined;
+  return parseInteger(argument, version, { min: 0, max: Number.MAX_SAFE_INTEGER });
+}
+
+/** A time to live in ms. Undefined: keep what is; null: for ever. */
+export function parseTtlMs(ttlMs: unknown): number | null | undefined {
+  if (ttlMs === undefined || ttlMs === null) return ttlMs;
+  return parseInteger('ttlMs', ttlMs, { min: 1, max: maxTtlMs });
+}
+
+/** 1,000 years: the moment of expiry stays one that RFC 3339 can write. */
+const maxTtlMs = 1_000 * 366 * 24 * 60 * 60 * 1_000;
+
+export function parseInteger(
+  argument: string,
+  value: unknown,
+  { min, max }: { readonly min: number; readonly max: number },
+): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
+    throw new BadUserInputError(argument, `an integer from ${min} to ${max}`);
+  }
+  return value;
+}
+
+/** Lists of keys to remove, copied. An empty list would name the state itself. */
+export function parsePaths(remove: unknown): readonly Path[] {
+  if (remove === undefined || remove === null) return [];
+  if (!Array.isArray(remove)) throw new BadUserInputError('remove', 'a list of paths, each a list of keys');
+  // Copied by iterating, which sees holes as undefined; `map` and `every` skip them.
+  return Array.from<unknown, Path>(remove, (path, index) => {
+    const keys: readonly unknown[] = Array.isArray(path) ? [...path] : [undefined];
+    if (!keys.every((key) => typeof key === 'string')) {
+      throw new BadUserInputError('remove', 'a list of paths, each a list of keys');
+    }
+    if (keys.length === 0) throw new InvalidStateError('A path to remove is empty.', [String(index)]);
+    return keys;
+  });
+}
+
+/**
+ * A frozen copy of a JSON object.
+ *
+ * @throws InvalidStateError naming the path of what JSON cannot carry or of a forbidden key.
+ * @throws LimitExceededError for what nests deeper than `maxStateDepth`.
+ */
+export function parseState(value: unknown, limits: StateLimits): JsonObject {
+  const copy = copyValue(value, { ...limits, path: [], ancestors: [] });
+  if (!isJsonObject(copy)) throw new InvalidStateError('A state must be a JSON object.', []);
+  return deepFreeze(copy);
+}
+
+interface Walk extends StateLimits {
+  readonly path: string[];
+  readonly ancestors: object[];
+}
+
+function copyValue(value: unknown, walk: Walk): JsonValue {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value;
+    case 'number':
+      if (!Number.isFinite(value)) throw invalid(`${value} is not a JSON number.`, walk);
+      return value === 0 ? 0 : value;
+    case 'object':
+      return value === null ? null : copyNode(value, walk);
+    default:
+      throw invalid(`JSON cannot carry ${typeof value}.`, walk);
+  }
+}
+
+function copyNode(node: object, walk: Walk): JsonValue {
+  if (walk.ancestors.includes(node)) throw invalid('The value contains itself.', walk);
+  if (walk.ancestors.length >= walk.maxStateDepth) {
+    throw new LimitExceededError('maxStateDepth', walk.maxStateDepth, walk.ancestors.length + 1);
+  }
+  walk.ancestors.push(node);
+  const copy = Array.isArray(node) ? copyArray(node, walk) : copyObject(node, walk);
+  walk.ancestors.pop();
+  return copy;
+}
+
+function copyArray(array: readonly unknown[], walk: Walk): JsonValue {
+  const copy: JsonValue[] = [];
+  for (let index = 0; index < array.length; index++) {
+    walk.path.push(String(index));
+    const property = Object.getOwnPropertyDescriptor(array, index);
+    if (property === undefined) throw invalid('An array has a hole.', walk);
+    if (!('value' in property)) throw invalid('An item of an array is an accessor.', walk);
+    copy.push(copyValue(property.value, walk));
+    walk.path.pop();
+  }
+  return copy;
+}
+
+function copyObject(object: object, walk: Walk): JsonValue {
+  if (!isPlain(object)) throw invalid('Only plain objects and arrays are JSON.', walk);
+  const copy: MutableJsonObject = {};
+  for (const key of Object.keys(object)) {
+    walk.path.push(key);
+    if (walk.forbiddenKeys.has(key)) throw invalid('This key is forbidden here.', walk);
+    const property = Object.getOwnPropertyDescriptor(object, key);
+    if (property === undefined || !('value' in property)) throw invalid('A property is an accessor.', walk);
+    setKey(copy, key, copyValue(property.value, walk));
+    walk.path.pop();
+  }
+  return copy;
+}
+
+/** Of any realm: the prototype is null, or is itself at the end of its chain. */
+function isPlain(object: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(object);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function invalid(problem: string, { path }: Walk): InvalidStateError {
+  return new InvalidStateError(problem, [...path]);
+}

@@ -1,0 +1,246 @@
+/** Pages of contexts and of deltas: administrative reads, bounded in what one of them looks at. */
+import type { Backend, DeltaRecord, Head } from '../backend/backend.ts';
+import type { Delta } from '../delta/delta.ts';
+import { BadUserInputError } from '../errors.ts';
+import type { ContextRecord, Page, SortDirection } from '../model.ts';
+import { parseId, parseIdPart, parseInteger, parseVersion } from './input.ts';
+import { toContextRecord, toDelta } from './sync.ts';
+
+export interface PageOptions {
+  /** 1 to 250; 50 by default. */
+  readonly limit?: number | null | undefined;
+  /** 0 to 1,000. */
+  readonly offset?: number | null | undefined;
+  readonly order?: SortDirection | null | undefined;
+}
+
+export interface InsertedRange {
+  /** Written before this moment, in ms since the Unix epoch. */
+  readonly insertedBeforeMs?: number | null | undefined;
+  /** Written after this moment. */
+  readonly insertedAfterMs?: number | null | undefined;
+}
+
+export interface ListContextsOptions extends PageOptions, InsertedRange {
+  /** Only these, at most 250. */
+  readonly ids?: readonly string[] | null | undefined;
+  readonly idPrefix?: string | null | undefined;
+  readonly version?: number | null | undefined;
+  /** Only ids beyond this one, in the order of the list. */
+  readonly after?: string | null | undefined;
+}
+
+export interface ListDeltasOptions extends PageOptions, InsertedRange {
+  /** Absent: the deltas of every context, by id. */
+  readonly contextId?: string | null | undefined;
+  /** Without `contextId`: only contexts beyond this id. */
+  readonly after?: string | null | undefined;
+  readonly afterVersion?: number | null | undefined;
+}
+
+export interface ContextPage extends Page<ContextRecord> {
+  /** Where the page stopped looking: pass it as `after` to go on. Null: nothing was looked at. */
+  readonly endCursor: string | null;
+  /** How many there are in all; null when that would need a look at every context. Computed when called. */
+  totalCount(): Promise<number | null>;
+}
+
+export interface DeltaPage extends Page<Delta> {
+  /** How many of the context match; null without `contextId`. Computed when called. */
+  totalCount(): Promise<number | null>;
+}
+
+/** How many ids may be asked for at once, and how many heads are read at once. */
+const chunkSize = 250;
+/** A page looks at so many contexts at most, and may then be short. */
+const maxScanned = 10_000;
+
+interface ParsedPage {
+  readonly limit: number;
+  readonly offset: number;
+  readonly descending: boolean;
+}
+
+interface Scope {
+  readonly idPrefix: string;
+  readonly after: string | undefined;
+  /** These ids instead of those of the store. */
+  readonly ids?: readonly string[] | undefined;
+}
+
+interface Found<T> {
+  readonly id: string;
+  readonly item: T;
+}
+
+type Matches<T> = (candidate: T) => boolean;
+
+export class Lister {
+  readonly #backend: Backend;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  async contexts(options: ListContextsOptions): Promise<ContextPage> {
+    const page = parsePage(options);
+    const scope: Scope = {
+      idPrefix: parseIdPart('idPrefix', options.idPrefix) ?? '',
+      after: parseIdPart('after', options.after),
+      ids: parseIds(options, page),
+    };
+    const version = parseVersion('version', options.version);
+    const isInserted = insertedFilter(options);
+    const isNarrow = version !== undefined || isInserted !== undefined;
+    const matches: Matches<Head> = (head) =>
+      (version === undefined || head.version === version) && (isInserted === undefined || isInserted(head));
+    const found = await this.#collect(scope, page, isNarrow, (ids, wanted) => this.#records(ids, matches, wanted));
+    return { ...found, totalCount: async () => (isNarrow ? null : this.#countContexts(scope)) };
+  }
+
+  async deltas(options: ListDeltasOptions): Promise<DeltaPage> {
+    const page = parsePage(options);
+    const afterVersion = parseVersion('afterVersion', options.afterVersion) ?? 0;
+    const isInserted = insertedFilter(options);
+    const deltasOf = (id: string, wanted: number) =>
+      this.#deltas(id, { afterVersion, isInserted, wanted, descending: page.descending });
+    const id = options.contextId ?? undefined;
+    const scope: Scope = {
+      idPrefix: '',
+      after: id === undefined ? parseIdPart('after', options.after) : undefined,
+      ids: id === undefined ? undefined : [parseId('contextId', id)],
+    };
+    const { nodes, hasNextPage } = await this.#collect(scope, page, true, async (ids, wanted) => {
+      const found: Found<Delta>[] = [];
+      for (const contextId of ids) {
+        if (found.length >= wanted) break;
+        const deltas = await deltasOf(contextId, wanted - found.length);
+        found.push(...deltas.map((item) => ({ id: contextId, item })));
+      }
+      return found;
+    });
+    const totalCount = async () => (id === undefined ? null : (await deltasOf(id, Number.MAX_SAFE_INTEGER)).length);
+    return { nodes, hasNextPage, totalCount };
+  }
+
+  /** Walks the scope in order until the page is full, the scope is exhausted, or enough was looked at. */
+  async #collect<T>(
+    scope: Scope,
+    { limit, offset, descending }: ParsedPage,
+    isNarrow: boolean,
+    itemsOf: (ids: readonly string[], wanted: number) => Promise<readonly Found<T>[]>,
+  ): Promise<Page<T> & { readonly endCursor: string | null }> {
+    const wanted = offset + limit + 1;
+    const found: Found<T>[] = [];
+    let from = scope.after;
+    let isExhausted = false;
+    for (let scanned = 0; found.length < wanted && scanned < maxScanned && !isExhausted; ) {
+      const size = isNarrow ? chunkSize : Math.min(chunkSize, wanted - found.length);
+      const ids =
+        scope.ids === undefined
+          ? await this.#backend.list({ idPrefix: scope.idPrefix, after: from, limit: size, descending })
+          : idsBeyond(scope.ids, from, descending);
+      found.push(...(await itemsOf(ids, wanted - found.length)));
+      scanned += ids.length;
+      from = ids.at(-1) ?? from;
+      isExhausted = scope.ids !== undefined || ids.length < size;
+    }
+    const nodes = found.slice(offset, offset + limit);
+    const isFull = found.length >= wanted;
+    return {
+      nodes: nodes.map(({ item }) => item),
+      hasNextPage: isFull || !isExhausted,
+      endCursor: (isFull ? nodes.at(-1)?.id : from) ?? null,
+    };
+  }
+
+  /** The live contexts among the ids whose head matches, each with the state of that very head. */
+  async #records(ids: readonly string[], matches: Matches<Head>, wanted: number): Promise<Found<ContextRecord>[]> {
+    const heads = await this.#backend.heads(ids);
+    const candidates = ids.filter((_, index) => {
+      const head = heads[index];
+      return head !== undefined && matches(head);
+    });
+    const found: Found<ContextRecord>[] = [];
+    while (found.length < wanted && candidates.length > 0) {
+      const next = candidates.splice(0, wanted - found.length);
+      const records = await Promise.all(next.map((id) => this.#record(id, matches)));
+      found.push(...records.flat());
+    }
+    return found;
+  }
+
+  /** The context, unless it has moved out of the list since its head was seen. */
+  async #record(id: string, matches: Matches<Head>): Promise<Found<ContextRecord>[]> {
+    const view = await this.#backend.read(id);
+    if (view.kind !== 'context' || view.state === undefined || !matches(view.head)) return [];
+    return [{ id, item: toContextRecord(id, view.head, view.state) }];
+  }
+
+  async #deltas(
+    id: string,
+    walk: {
+      readonly afterVersion: number;
+      readonly isInserted: Matches<DeltaRecord> | undefined;
+      readonly wanted: number;
+      readonly descending: boolean;
+    },
+  ): Promise<readonly Delta[]> {
+    const { afterVersion, isInserted, wanted, descending } = walk;
+    const limit = isInserted === undefined ? wanted : Number.MAX_SAFE_INTEGER;
+    const records = await this.#backend.deltas(id, { afterVersion, limit, descending });
+    const matching = isInserted === undefined ? records : records.filter((record) => isInserted(record));
+    return matching.slice(0, wanted).map((record) => toDelta(id, record));
+  }
+
+  async #countContexts({ ids, idPrefix }: Scope): Promise<number | null> {
+    if (ids === undefined) return (await this.#backend.count({ idPrefix })) ?? null;
+    const heads = await this.#backend.heads(ids);
+    return heads.filter((head) => head !== undefined).length;
+  }
+}
+
+function parsePage({ limit, offset, order }: PageOptions): ParsedPage {
+  return {
+    limit: parseInteger('limit', limit ?? 50, { min: 1, max: 250 }),
+    offset: parseOffset(offset ?? 0),
+    descending: order === 'DESC',
+  };
+}
+
+function parseOffset(offset: unknown): number {
+  if (typeof offset === 'number' && offset > maxOffset) {
+    throw new BadUserInputError('offset', `at most ${maxOffset}; pass the last id as \`after\` to go further`);
+  }
+  return parseInteger('offset', offset, { min: 0, max: maxOffset });
+}
+
+const maxOffset = 1_000;
+
+/** The ids asked for, each once, in the order of the list. */
+function parseIds(options: ListContextsOptions, { descending }: ParsedPage): readonly string[] | undefined {
+  const { ids, idPrefix } = options;
+  if (ids === undefined || ids === null) return undefined;
+  if (ids.length > chunkSize) throw new BadUserInputError('ids', `at most ${chunkSize} ids`);
+  const sign = descending ? -1 : 1;
+  const wanted = ids.map((id) => parseId('ids', id)).filter((id) => id.startsWith(idPrefix ?? ''));
+  return [...new Set(wanted)].toSorted((a, b) => compareIds(a, b) * sign);
+}
+
+function idsBeyond(ids: readonly string[], after: string | undefined, descending: boolean): readonly string[] {
+  if (after === undefined) return ids;
+  return ids.filter((id) => (descending ? compareIds(id, after) < 0 : compareIds(id, after) > 0));
+}
+
+function compareIds(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** Undefined: everything matches. */
+function insertedFilter(range: InsertedRange): Matches<{ readonly insertedAtMs: number }> | undefined {
+  const { insertedBeforeMs, insertedAfterMs } = range;
+  const before = insertedBeforeMs ?? Number.POSITIVE_INFINITY;
+  const after = insertedAfterMs ?? Number.NEGATIVE_INFINITY;
+  if (before === Number.POSITIVE_INFINITY && after === Number.NEGATIVE_INFINITY) return undefined;
+  return ({ insertedAtMs }) => insertedAtMs < before && insertedAtMs > after;
+}

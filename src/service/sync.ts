@@ -1,0 +1,120 @@
+/**
+ * What a client is told: the table of docs/protocol.md 4 as a pure function of its position and one view of the store.
+ */
+import type { DeltaRecord, Head, View } from '../backend/backend.ts';
+import { compose } from '../delta/compose.ts';
+import type { Delta } from '../delta/delta.ts';
+import { deepFreeze, type JsonObject } from '../delta/json.ts';
+import { weightOfChanges } from '../delta/weight.ts';
+import type { ContextEvent, ContextRecord, FullReason } from '../model.ts';
+
+/** A position that a client named; without an epoch it is answered as if that were right. */
+export interface Since {
+  readonly epoch?: string | undefined;
+  readonly version: number;
+}
+
+export interface SyncRules {
+  /** More deltas than this are never merged into one answer. */
+  readonly maxMergeDeltas: number;
+  /** A follower that was up to date until the last write: its one delta is sent whatever its weight. */
+  readonly isLive?: boolean | undefined;
+}
+
+export type SyncDecision =
+  | { readonly kind: 'answer'; readonly event: ContextEvent }
+  /** There is neither a context nor a tombstone. */
+  | { readonly kind: 'absent' }
+  /** The whole context is due, and the view came without its state: read again with it, and decide on that. */
+  | { readonly kind: 'needsState' };
+
+export function decideSync(id: string, since: Since | undefined, view: View, rules: SyncRules): SyncDecision {
+  if (view.kind === 'absent') return { kind: 'absent' };
+  if (view.kind === 'tombstone') {
+    const { epoch, version, cause, atMs } = view;
+    return answer({ kind: 'gone', contextId: id, epoch, version, cause, atMs });
+  }
+  const { head } = view;
+  const reason = reasonForFull(since, head);
+  if (reason !== undefined || since === undefined) return full(id, view.state, head, reason ?? 'NO_POSITION');
+  if (since.version === head.version) {
+    return answer({ kind: 'noChange', contextId: id, epoch: head.epoch, version: head.version });
+  }
+  if (head.version - since.version > rules.maxMergeDeltas) return full(id, view.state, head, 'SMALLER');
+  const { deltas } = view;
+  if (deltas === undefined || !isChain(deltas, since.version, head)) return full(id, view.state, head, 'TOO_OLD');
+  const merged = mergeRecords(id, deltas, head);
+  const isExempt = rules.isLive === true && deltas.length === 1;
+  if (!isExempt && weightOf(merged, deltas) > head.stateBytes) return full(id, view.state, head, 'SMALLER');
+  return answer(merged);
+}
+
+/** Followers share answers: none may change one under another. */
+function answer(event: ContextEvent): SyncDecision {
+  return { kind: 'answer', event: Object.freeze(event) };
+}
+
+/** The rows of the table that need no more than the head. */
+function reasonForFull(since: Since | undefined, head: Head): FullReason | undefined {
+  if (since === undefined) return 'NO_POSITION';
+  if ((since.epoch ?? head.epoch) !== head.epoch || since.version < head.firstVersion) return 'EPOCH_CHANGED';
+  if (since.version > head.version) return 'CLIENT_AHEAD';
+  if (since.version < head.version && since.version < head.floor) return 'TOO_OLD';
+  return undefined;
+}
+
+function full(id: string, state: JsonObject | undefined, head: Head, reason: FullReason): SyncDecision {
+  if (state === undefined) return { kind: 'needsState' };
+  const { epoch, version } = head;
+  return answer({ kind: 'full', contextId: id, epoch, version, reason, context: toContextRecord(id, head, state) });
+}
+
+/** Whether the records lead from `fromVersion` to the head, one version each, without a hole. */
+function isChain(records: readonly DeltaRecord[], fromVersion: number, { epoch, version }: Head): boolean {
+  const isContiguous = records.every(
+    (record, index) => record.epoch === epoch && record.fromVersion === fromVersion + index,
+  );
+  return isContiguous && records.at(-1)?.version === version;
+}
+
+function mergeRecords(id: string, records: readonly DeltaRecord[], head: Head): Delta {
+  const [first, ...rest] = records;
+  if (first !== undefined && rest.length === 0) return toDelta(id, first);
+  const common = first?.origin;
+  return Object.freeze({
+    kind: 'delta',
+    contextId: id,
+    epoch: head.epoch,
+    fromVersion: first?.fromVersion ?? head.version,
+    version: head.version,
+    changes: deepFreeze(compose(records.map((record) => record.changes))),
+    insertedAtMs: head.insertedAtMs,
+    origin: (rest.every((record) => record.origin === common) ? common : undefined) ?? null,
+  });
+}
+
+function weightOf(merged: Delta, records: readonly DeltaRecord[]): number {
+  const [first] = records;
+  return first !== undefined && records.length === 1 ? first.weight : weightOfChanges(merged.changes);
+}
+
+/** A recorded delta as clients get it. */
+export function toDelta(id: string, record: DeltaRecord): Delta {
+  const { epoch, fromVersion, version, changes, insertedAtMs, origin } = record;
+  return Object.freeze({
+    kind: 'delta',
+    contextId: id,
+    epoch,
+    fromVersion,
+    version,
+    changes,
+    insertedAtMs,
+    origin: origin ?? null,
+  });
+}
+
+/** A context as readers get it. */
+export function toContextRecord(id: string, head: Head, state: JsonObject): ContextRecord {
+  const { epoch, version, createdAtMs, insertedAtMs, expiresAtMs } = head;
+  return Object.freeze({ id, epoch, version, state, createdAtMs, insertedAtMs, expiresAtMs });
+}

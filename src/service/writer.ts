@@ -1,0 +1,304 @@
+/**
+ * The write path: one queue per context, one commit at a time.
+ *
+ *   submit ─► queue ─► plan on what is known (pure) ─► backend.commit ─┬─ committed: done
+ *                        ▲                                             ├─ behind: plan again on what the store says
+ *                        └─────────────────────────────────────────────┴─ duplicate: that one is settled, again
+ *
+ * Writes that arrive while a commit is under way wait, are planned on each other, and go as one batch. What is planned
+ * on a cached view may be refused wrongly, so a refusal counts only once a fresh view of the store confirms it.
+ */
+import type { Absent, Backend, Base, CommitResult, DeltaRecord, Known, Outcome, Write } from '../backend/backend.ts';
+import type { Clock } from '../clock.ts';
+import type { Delta } from '../delta/delta.ts';
+import { BackendUnavailableError, IdempotencyConflictError, LimitExceededError } from '../errors.ts';
+import type { Position } from '../model.ts';
+import { type Decision, decide, type WriteRequest, type WriteRules } from './decide.ts';
+import { PlannedState } from './planned-state.ts';
+import { toDelta } from './sync.ts';
+
+export interface WriterOptions extends Pick<WriteRules, 'deltaThreshold' | 'maxStateBytes' | 'defaultTtlMs'> {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly newEpoch: () => string;
+  readonly idempotencyWindowMs: number;
+  /** How many writes may wait for one context. */
+  readonly maxQueuedWrites: number;
+}
+
+/** What a write did. */
+export interface Written extends Position {
+  readonly changed: boolean;
+  /** The idempotency key had done this before; nothing happened now. */
+  readonly duplicate: boolean;
+  /** Null: nothing changed, the context is gone, or the delta of a duplicate is no longer retained. */
+  readonly delta: Delta | null;
+}
+
+interface Pending {
+  readonly request: WriteRequest;
+  readonly settle: (written: Written) => void;
+  readonly fail: (error: unknown) => void;
+  /** How often a refusal was overruled by a fresh view. */
+  reconsidered: number;
+  /** The view that overruled it: what to plan on next, since what `peek` says may stay stale or nothing. */
+  fresh?: Known | undefined;
+}
+
+interface Planned {
+  readonly pending: Pending;
+  readonly decision: Extract<Decision, { kind: 'write' }>;
+}
+
+interface Queue {
+  readonly waiting: Pending[];
+}
+
+/** So many writes of one context go as one commit. */
+const maxBatch = 256;
+/** A write that lost so often is given back to its caller: NOT_STORED. Shared stores reserve long before. */
+const maxAttempts = 32;
+
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #queues = new Map<string, Queue>();
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /** How many writes wait or are under way. */
+  get queued(): number {
+    let queued = 0;
+    for (const { waiting } of this.#queues.values()) queued += waiting.length;
+    return queued + this.#queues.size;
+  }
+
+  submit(request: WriteRequest): Promise<Written> {
+    return new Promise((settle, fail) => this.#enqueue({ request, settle, fail, reconsidered: 0 }));
+  }
+
+  #enqueue(pending: Pending): void {
+    const { id } = pending.request;
+    const queue = this.#queues.get(id);
+    if (queue === undefined) {
+      const fresh: Queue = { waiting: [pending] };
+      this.#queues.set(id, fresh);
+      // #work settles every write itself, so that nothing is left to reject here.
+      void this.#work(id, fresh);
+      return;
+    }
+    const max = this.#options.maxQueuedWrites;
+    if (queue.waiting.length >= max) {
+      pending.fail(new LimitExceededError('maxQueuedWrites', max, queue.waiting.length + 1));
+      return;
+    }
+    queue.waiting.push(pending);
+  }
+
+  async #work(id: string, queue: Queue): Promise<void> {
+    while (queue.waiting.length > 0) {
+      await this.#commitBatch(id, takeBatch(queue.waiting));
+    }
+    this.#queues.delete(id);
+  }
+
+  /** Settles every write of the batch, or leaves it to `#confirmRefusal`. Never rejects. */
+  async #commitBatch(id: string, batch: readonly Pending[]): Promise<void> {
+    const { backend, newEpoch } = this.#options;
+    let open = batch;
+    try {
+      let known: Known = takeFresh(batch) ?? backend.peek(id) ?? absent;
+      let attempt = 0;
+      while (open.length > 0) {
+        if (attempt === maxAttempts) throw tooManyWriters();
+        const rules = this.#rules();
+        const { planned, refused } = planBatch(known, open, rules, newEpoch);
+        // Each settles its own write, whatever happens; the queue need not wait for it.
+        for (const pending of refused) void this.#confirmRefusal(pending);
+        open = planned.map(({ pending }) => pending);
+        if (planned.length === 0) return;
+        const freshEpoch = newEpoch();
+        const writes = planned.map((plan) => this.#toWrite(plan, rules.nowMs));
+        const result = await backend.commit(id, baseOf(known), writes, { nowMs: rules.nowMs, freshEpoch, attempt });
+        open = await this.#settleBatch(planned, result, freshEpoch);
+        if (result.kind === 'behind') attempt++;
+        known = result.kind === 'behind' ? result.known : (backend.peek(id) ?? absent);
+      }
+    } catch (error) {
+      // Only these were in the commit: a refused write may yet be stored, and must not be told that it was not.
+      for (const pending of open) pending.fail(error);
+    }
+  }
+
+  /** Settles what the result decides and answers what is still open. */
+  async #settleBatch(planned: readonly Planned[], result: CommitResult, freshEpoch: string): Promise<Pending[]> {
+    switch (result.kind) {
+      case 'committed':
+        settleCommitted(planned, result.epochBegan ? freshEpoch : undefined);
+        return [];
+      case 'behind':
+        if (!isStored(planned, result)) return planned.map(({ pending }) => pending);
+        settleCommitted(planned, isAt(result.known, freshEpoch) ? freshEpoch : undefined);
+        return [];
+      case 'duplicate': {
+        const duplicate = planned[result.index]?.pending;
+        if (duplicate !== undefined) await this.#settleDuplicate(duplicate, result.outcome);
+        return planned.map(({ pending }) => pending).filter((pending) => pending !== duplicate);
+      }
+    }
+  }
+
+  async #settleDuplicate({ request, settle, fail }: Pending, outcome: Outcome): Promise<void> {
+    if (outcome.requestHash !== request.idempotency?.requestHash) {
+      fail(new IdempotencyConflictError(request.idempotency?.key ?? ''));
+      return;
+    }
+    const { epoch, version, changed } = outcome;
+    const delta = changed && request.action.verb !== 'delete' ? await this.#retained(request.id, outcome) : null;
+    settle({ epoch, version, changed, duplicate: true, delta });
+  }
+
+  async #retained(id: string, { epoch, version }: Position): Promise<Delta | null> {
+    const [record] = await this.#options.backend.deltas(id, { afterVersion: version - 1, limit: 1 });
+    return record?.epoch === epoch && record.version === version ? toDelta(id, record) : null;
+  }
+
+  /** A refusal counts only on a view of the store begun after the request arrived. Never rejects. */
+  async #confirmRefusal(pending: Pending): Promise<void> {
+    const { request, fail } = pending;
+    const { backend, clock } = this.#options;
+    try {
+      const { known, outcome } = await backend.readOutcome(request.id, request.idempotency?.key, clock.now());
+      if (outcome !== undefined) return await this.#settleDuplicate(pending, outcome);
+      const decision = decide(known, request, this.#rules());
+      if (decision.kind === 'refuse') return fail(decision.error);
+      pending.fresh = known;
+    } catch (error) {
+      return fail(error);
+    }
+    pending.reconsidered++;
+    if (pending.reconsidered < maxAttempts) return this.#enqueue(pending);
+    fail(new BackendUnavailableError('The context moves too fast to decide this write.', 'NOT_STORED'));
+  }
+
+  #rules(): WriteRules {
+    const { backend, clock, deltaThreshold, maxStateBytes, defaultTtlMs } = this.#options;
+    return {
+      nowMs: clock.now(),
+      serverId: backend.serverId,
+      freshEpoch: '',
+      deltaThreshold,
+      maxStateBytes,
+      defaultTtlMs,
+    };
+  }
+
+  #toWrite({ pending: { request }, decision }: Planned, nowMs: number): Write {
+    const { writeId, idempotency } = request;
+    const { step, changed } = decision;
+    if (idempotency === undefined) return { writeId, step };
+    const expiresAtMs = nowMs + this.#options.idempotencyWindowMs;
+    return { writeId, step, idempotency: { ...idempotency, changed, expiresAtMs } };
+  }
+}
+
+const absent: Absent = Object.freeze({ kind: 'absent' });
+
+/** The next writes that may be committed together: at most one for each idempotency key. */
+function takeBatch(waiting: Pending[]): Pending[] {
+  const keys = new Set<string>();
+  let size = 0;
+  for (const { request } of waiting) {
+    const key = request.idempotency?.key;
+    if (size === maxBatch || (key !== undefined && keys.has(key))) break;
+    if (key !== undefined) keys.add(key);
+    size++;
+  }
+  return waiting.splice(0, size);
+}
+
+/** Plans each write on the state that the ones before it lead to. Synchronous: `known` may be on loan. */
+function planBatch(
+  known: Known,
+  batch: readonly Pending[],
+  rules: WriteRules,
+  newEpoch: () => string,
+): { readonly planned: readonly Planned[]; readonly refused: readonly Pending[] } {
+  const planned: Planned[] = [];
+  const refused: Pending[] = [];
+  const state = new PlannedState(known);
+  try {
+    for (const [index, pending] of batch.entries()) {
+      const mayCreate = state.known.kind !== 'context';
+      const decision = decide(state.known, pending.request, mayCreate ? { ...rules, freshEpoch: newEpoch() } : rules);
+      if (decision.kind === 'refuse') {
+        refused.push(pending);
+      } else {
+        planned.push({ pending, decision });
+        if (index < batch.length - 1) state.advance(decision.step, pending.request.writeId);
+      }
+    }
+  } finally {
+    state.restore();
+  }
+  return { planned, refused };
+}
+
+/** The newest view that one of the writes brought with it. */
+function takeFresh(batch: readonly Pending[]): Known | undefined {
+  let fresh: Known | undefined;
+  for (const pending of batch) {
+    fresh = pending.fresh ?? fresh;
+    pending.fresh = undefined;
+  }
+  return fresh;
+}
+
+/** `began`: the epoch that the first of the changes began, if it did. It ends with the next removal. */
+function settleCommitted(planned: readonly Planned[], began: string | undefined): void {
+  let isAhead = began !== undefined;
+  let epoch: string | undefined;
+  for (const { pending, decision } of planned) {
+    const { request, settle } = pending;
+    const { step, position, changed } = decision;
+    const isFirst = isAhead && step.kind === 'change';
+    if (isFirst) epoch = began;
+    if (step.kind === 'create') epoch = undefined;
+    isAhead &&= step.kind === 'touch';
+    const record = decision.delta && recordIn(decision.delta, epoch, isFirst);
+    const delta = record === undefined ? null : toDelta(request.id, record);
+    settle({ ...position, epoch: epoch ?? position.epoch, changed, duplicate: false, delta });
+  }
+}
+
+/** The record as the store wrote it: in the epoch that began with the commit, if one did. */
+function recordIn(record: DeltaRecord, epoch: string | undefined, isFirst: boolean): DeltaRecord {
+  if (epoch === undefined) return record;
+  return { ...record, epoch, fromVersion: isFirst ? 0 : record.fromVersion };
+}
+
+/**
+ * Whether an earlier attempt of this commit had stored the writes after all. One that is recognised proves all: they
+ * are stored together, and what a later one undid or a touch did leaves no trace of its own.
+ */
+function isStored(planned: readonly Planned[], { known, since }: Extract<CommitResult, { kind: 'behind' }>): boolean {
+  const stored = new Set(since?.map(({ writeId }) => writeId));
+  if (known.kind === 'tombstone') stored.add(known.writeId);
+  return planned.some(({ pending }) => stored.has(pending.request.writeId));
+}
+
+function isAt(known: Known, epoch: string): boolean {
+  return (known.kind === 'context' ? known.head.epoch : known.kind === 'tombstone' ? known.epoch : undefined) === epoch;
+}
+
+function tooManyWriters(): BackendUnavailableError {
+  return new BackendUnavailableError('Too many writers on one context.', 'NOT_STORED');
+}
+
+function baseOf(known: Known): Base {
+  if (known.kind === 'absent') return absent;
+  if (known.kind === 'tombstone') return { kind: 'tombstone', epoch: known.epoch, version: known.version };
+  const { epoch, version, touches } = known.head;
+  return { kind: 'context', epoch, version, touches };
+}
