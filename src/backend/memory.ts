@@ -211,21 +211,23 @@ export class MemoryBackend implements Backend {
   /** Records the writes; throws only before anything but the state was touched, and puts that back. */
   #store(id: string, writes: readonly Write[], nowMs: number): Announcement[] {
     const states = applyAll(this.#byId.get(id), writes);
-    return writes.flatMap((write, index) => {
+    const announcements: Announcement[] = [];
+    for (const [index, write] of writes.entries()) {
       const announcement = this.#record(id, write, states[index]);
+      if (announcement !== undefined) announcements.push(announcement);
       this.#remember(id, write.idempotency, nowMs);
-      return announcement;
-    });
+    }
+    return announcements;
   }
 
-  #record(id: string, { writeId, step }: Write, state: JsonObject | undefined): Announcement[] {
+  #record(id: string, { writeId, step }: Write, state: JsonObject | undefined): Announcement | undefined {
     const found = this.#byId.get(id);
     switch (step.kind) {
       case 'create': {
         const log = new DeltaLog();
         log.append(step.delta);
         this.#insert(id, { kind: 'context', head: step.head, state: state ?? {}, log });
-        return [{ kind: 'moved', position: positionOf(step.head) }];
+        return { kind: 'moved', position: positionOf(step.head) };
       }
       case 'change': {
         const live = assertLive(found);
@@ -235,17 +237,17 @@ export class MemoryBackend implements Backend {
         live.log.dropTo(step.trimTo);
         this.#due.context.setNoLater(id, step.head.expiresAtMs);
         this.#due.deltas.setNoLater(id, live.log.oldest?.insertedAtMs);
-        return [{ kind: 'changed', delta: step.delta }];
+        return { kind: 'changed', delta: step.delta };
       }
       case 'touch': {
         const live = assertLive(found);
         const { ttlMs, expiresAtMs, touches } = step.head;
         live.head = Object.freeze({ ...live.head, ttlMs, expiresAtMs, touches });
         this.#due.context.setNoLater(id, expiresAtMs);
-        return [];
+        return undefined;
       }
       case 'remove':
-        return [this.#remove(id, assertLive(found), { ...step, writeId })];
+        return this.#remove(id, assertLive(found), { cause: step.cause, atMs: step.atMs, writeId });
     }
   }
 

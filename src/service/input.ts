@@ -95,12 +95,13 @@ export function parsePaths(remove: unknown): readonly Path[] {
  * @throws LimitExceededError for what nests deeper than `maxStateDepth`.
  */
 export function parseState(value: unknown, limits: StateLimits): JsonObject {
-  const copy = copyValue(value, { ...limits, path: [], ancestors: [] });
+  const copy = copyValue(value, { limits, path: [], ancestors: [] });
   if (!isJsonObject(copy)) throw new InvalidStateError('A state must be a JSON object.', []);
   return deepFreeze(copy);
 }
 
-interface Walk extends StateLimits {
+interface Walk {
+  readonly limits: StateLimits;
   readonly path: string[];
   readonly ancestors: object[];
 }
@@ -122,8 +123,8 @@ function copyValue(value: unknown, walk: Walk): JsonValue {
 
 function copyNode(node: object, walk: Walk): JsonValue {
   if (walk.ancestors.includes(node)) throw invalid('The value contains itself.', walk);
-  if (walk.ancestors.length >= walk.maxStateDepth) {
-    throw new LimitExceededError('maxStateDepth', walk.maxStateDepth, walk.ancestors.length + 1);
+  if (walk.ancestors.length >= walk.limits.maxStateDepth) {
+    throw new LimitExceededError('maxStateDepth', walk.limits.maxStateDepth, walk.ancestors.length + 1);
   }
   walk.ancestors.push(node);
   const copy = Array.isArray(node) ? copyArray(node, walk) : copyObject(node, walk);
@@ -149,7 +150,7 @@ function copyObject(object: object, walk: Walk): JsonValue {
   const copy: MutableJsonObject = {};
   for (const key of Object.keys(object)) {
     walk.path.push(key);
-    if (walk.forbiddenKeys.has(key)) throw invalid('This key is forbidden here.', walk);
+    if (walk.limits.forbiddenKeys.has(key)) throw invalid('This key is forbidden here.', walk);
     const property = Object.getOwnPropertyDescriptor(object, key);
     if (property === undefined || !('value' in property)) throw invalid('A property is an accessor.', walk);
     setKey(copy, key, copyValue(property.value, walk));

@@ -220,26 +220,31 @@ export class ChordService {
 
   #parseWrite(id: string, action: WriteRequest['action'], options: SetOptions): WriteRequest {
     const idempotencyKey = parseLabel('idempotencyKey', options.idempotencyKey);
-    const conditions = {
-      expectedVersion: parseVersion('expectedVersion', options.expectedVersion),
-      expectedEpoch: parseEpoch('expectedEpoch', options.expectedEpoch),
-      ttlMs: parseTtlMs(options.ttlMs),
-      origin: parseLabel('origin', options.origin),
-    };
+    const expectedVersion = parseVersion('expectedVersion', options.expectedVersion);
+    const expectedEpoch = parseEpoch('expectedEpoch', options.expectedEpoch);
+    const ttlMs = parseTtlMs(options.ttlMs);
+    const origin = parseLabel('origin', options.origin);
     return {
       id: parseId('id', id),
       writeId: this.#newWriteId(),
       action,
-      ...conditions,
+      expectedVersion,
+      expectedEpoch,
+      ttlMs,
+      origin,
       idempotency:
         idempotencyKey === undefined
           ? undefined
-          : { key: idempotencyKey, requestHash: hashRequest({ ...action, ...conditions }) },
+          : {
+              key: idempotencyKey,
+              requestHash: hashRequest({ ...action, expectedVersion, expectedEpoch, ttlMs, origin }),
+            },
     };
   }
 
   #toResult(contextId: string, written: Written): WriteResult {
-    return { contextId, ...written, context: () => this.#reader.get(contextId) };
+    const { epoch, version, changed, duplicate, delta } = written;
+    return { contextId, epoch, version, changed, duplicate, delta, context: () => this.#reader.get(contextId) };
   }
 }
 

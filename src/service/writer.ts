@@ -268,7 +268,7 @@ function settleCommitted(planned: readonly Planned[], began: string | undefined)
     isAhead &&= step.kind === 'touch';
     const record = decision.delta && recordIn(decision.delta, epoch, isFirst);
     const delta = record === undefined ? null : toDelta(request.id, record);
-    settle({ ...position, epoch: epoch ?? position.epoch, changed, duplicate: false, delta });
+    settle({ epoch: epoch ?? position.epoch, version: position.version, changed, duplicate: false, delta });
   }
 }
 
