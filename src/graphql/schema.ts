@@ -1,0 +1,10 @@
+import { builder } from './builder.ts';
+import './context.ts';
+import './delta.ts';
+import './errors.ts';
+import './event.ts';
+import './scalars.ts';
+import './write.ts';
+
+/** The whole schema, built from the files of this folder. Without side effects: tools import it. */
+export const schema = builder.toSchema();

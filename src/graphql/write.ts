@@ -1,0 +1,112 @@
+import { ContextNotFoundError } from '../errors.ts';
+import type { DeleteResult, WriteResult } from '../service/service.ts';
+import { builder } from './builder.ts';
+import { Context } from './context.ts';
+import { Delta } from './delta.ts';
+import { conditionErrors, stateErrors } from './errors.ts';
+
+const DeleteContextPayload = builder.objectRef<DeleteResult>('DeleteContextPayload').implement({
+  description: 'The context is deleted.',
+  fields: (t) => ({
+    contextId: t.exposeID('contextId', { description: 'The id of the context.' }),
+    epoch: t.exposeID('epoch', { description: 'The life that ended.' }),
+    version: t.expose('version', { type: 'SafeInt', description: 'Its last version: a delete counts none.' }),
+    duplicate: t.exposeBoolean('duplicate', { description: 'The idempotency key had done this before.' }),
+  }),
+});
+
+function writePayload(name: string, description: string) {
+  return builder.objectRef<WriteResult>(name).implement({
+    description,
+    fields: (t) => ({
+      contextId: t.exposeID('contextId', { description: 'The id of the context.' }),
+      epoch: t.exposeID('epoch', { description: 'The epoch in which this write put the context.' }),
+      version: t.expose('version', {
+        type: 'SafeInt',
+        description: 'The version at which this write put the context.',
+      }),
+      context: t.field({
+        type: Context,
+        nullable: true,
+        description: 'The context as it is now, which may be later than `version`; null: gone meanwhile.',
+        resolve: (result) => result.context(),
+      }),
+      delta: t.field({
+        type: Delta,
+        nullable: true,
+        description: 'What changed; null: nothing, or a duplicate whose delta is no longer retained.',
+        resolve: ({ delta }) => delta,
+      }),
+      changed: t.exposeBoolean('changed', { description: 'False: the context was as wanted already.' }),
+      duplicate: t.exposeBoolean('duplicate', { description: 'The idempotency key had done this before.' }),
+    }),
+  });
+}
+
+const SetContextPayload = writePayload('SetContextPayload', 'The state is set.');
+const UpdateContextPayload = writePayload('UpdateContextPayload', 'The changes are merged.');
+
+const idArg = builder.args((t) => ({
+  id: t.id({ required: true, description: 'The id: 1 to 512 bytes of UTF-8.' }),
+}));
+
+/** What every write takes beside what it changes. */
+const conditionArgs = builder.args((t) => ({
+  expectedVersion: t.field({
+    type: 'SafeInt',
+    description: 'Refuse unless the context is at this version; 0: unless there is none.',
+  }),
+  expectedEpoch: t.id({ description: 'Refuse unless the context is in this life, at any version.' }),
+  idempotencyKey: t.string({
+    description: 'Makes a retry safe: the same key with the same request does nothing again. At most 255 bytes.',
+  }),
+  origin: t.string({ description: 'A label of the writer, sent along with the delta. At most 255 bytes.' }),
+}));
+
+const ttlArg = builder.args((t) => ({
+  ttlMs: t.field({
+    type: 'SafeInt',
+    description: 'Time to live after each write, in ms; null: for ever; absent: as before.',
+  }),
+}));
+
+builder.mutationFields((t) => ({
+  setContext: t.field({
+    type: SetContextPayload,
+    nullable: true,
+    description: 'Replaces the whole state, or brings the context into being.',
+    errors: { types: stateErrors },
+    args: {
+      ...idArg,
+      state: t.arg({ type: 'JSONObject', required: true, description: 'The new state.' }),
+      ...ttlArg,
+      ...conditionArgs,
+    },
+    resolve: (_root, { id, state, ...options }, { chord }) => chord.setContext(id, state, options),
+  }),
+  updateContext: t.field({
+    type: UpdateContextPayload,
+    nullable: true,
+    description: 'Merges into the state: objects merge key by key, everything else replaces.',
+    errors: { types: [ContextNotFoundError, ...stateErrors] },
+    args: {
+      ...idArg,
+      changes: t.arg({ type: 'JSONObject', required: true, description: 'What to merge; `{}` changes nothing.' }),
+      remove: t.arg({
+        type: t.arg.listRef(t.arg.listRef('String', { required: true }), { required: true }),
+        description: 'Paths to remove after the merge, each a list of keys; one that leads to nothing is ignored.',
+      }),
+      ...ttlArg,
+      ...conditionArgs,
+    },
+    resolve: (_root, { id, changes, ...options }, { chord }) => chord.updateContext(id, changes, options),
+  }),
+  deleteContext: t.field({
+    type: DeleteContextPayload,
+    nullable: true,
+    description: 'Deletes the context; whoever follows it is told.',
+    errors: { types: [ContextNotFoundError, ...conditionErrors] },
+    args: { ...idArg, ...conditionArgs },
+    resolve: (_root, { id, ...options }, { chord }) => chord.deleteContext(id, options),
+  }),
+}));
