@@ -1,0 +1,180 @@
+/**
+ * The graphql-transport-ws protocol over `ws`, spoken by graphql-ws; operations run through yoga, as over HTTP.
+ *
+ * Flow control: graphql-ws pulls the next event of a subscription only after the last one is written to the socket, so
+ * a reader that stalls holds one event for each of its subscriptions and nothing more.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { CloseCode, handleProtocols, makeServer, type ServerOptions, type SubscribePayload } from 'graphql-ws';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { RequestScope } from '../graphql/request.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { ChordService } from '../service/service.ts';
+import { ServerCloseCode } from './close-codes.ts';
+import { rewrite } from './mask-error.ts';
+import type { StallWatch } from './stall-watch.ts';
+import type { Yoga } from './yoga.ts';
+
+export interface WebSocketOptions {
+  readonly yoga: Yoga;
+  readonly chord: ChordService;
+  readonly logger: Logger;
+  readonly stallWatch: StallWatch;
+  /** Largest message of a client, in bytes. */
+  readonly maxMessageBytes: number;
+}
+
+/** Proxies close what is silent for long. Nobody is asked to answer: a stalled reader could not. */
+const pingIntervalMs = 12_000;
+
+export class WebSocketTransport {
+  readonly #options: WebSocketOptions;
+  readonly #sockets: WebSocketServer;
+  readonly #pings: NodeJS.Timeout;
+
+  constructor(options: WebSocketOptions) {
+    this.#options = options;
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      handleProtocols,
+      maxPayload: options.maxMessageBytes,
+      perMessageDeflate: false,
+    });
+    const protocol = makeServer(protocolOptions(options));
+    this.#sockets.on('connection', (socket: WebSocket, request: IncomingMessage) =>
+      this.#connect(socket, request, protocol),
+    );
+    this.#pings = setInterval(() => {
+      for (const socket of this.#sockets.clients) {
+        if (socket.readyState === socket.OPEN && socket.bufferedAmount === 0) socket.ping();
+      }
+    }, pingIntervalMs);
+    this.#pings.unref();
+  }
+
+  /** How many sockets are open. */
+  get connections(): number {
+    return this.#sockets.clients.size;
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#sockets.handleUpgrade(request, socket, head, (client) => {
+      this.#sockets.emit('connection', client, request);
+    });
+  }
+
+  /** Tells every client to connect again. No `complete` is sent: it would end their subscriptions for good. */
+  drain(): void {
+    clearInterval(this.#pings);
+    for (const socket of this.#sockets.clients) socket.close(ServerCloseCode.ServiceRestart, 'Service restart');
+  }
+
+  /** Ends what did not end by itself. */
+  terminate(): void {
+    clearInterval(this.#pings);
+    for (const socket of this.#sockets.clients) socket.terminate();
+  }
+
+  #connect(socket: WebSocket, request: IncomingMessage, protocol: ReturnType<typeof makeServer>): void {
+    const { logger, stallWatch } = this.#options;
+    request.socket.setKeepAlive(true, 30_000);
+    // Broken frames and resets: `ws` closes the socket itself.
+    socket.on('error', (error) => logger.debug('WebSocket failed', { error }));
+    const closed = protocol.opened(
+      {
+        protocol: socket.protocol,
+        send: (data) => send(socket, data),
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (listener) => {
+          socket.on('message', (data: Buffer) => {
+            listener(data.toString()).catch((error: unknown) => {
+              if (isServerMessage(error)) return socket.close(CloseCode.BadRequest, 'Invalid message received');
+              logger.error('unexpected error', { error });
+              socket.close(CloseCode.InternalServerError, 'Unexpected error.');
+            });
+          });
+        },
+      },
+      { request },
+    );
+    const leave = (code: number, reason: string) => {
+      closed(code, reason).catch((error: unknown) => logger.error('unexpected error', { error }));
+    };
+    socket.once('close', (code, reason) => leave(code, String(reason)));
+    stallWatch.watch(request.socket, () => {
+      // The close frame waits behind what could not be written; the timer of `ws` ends the socket if it never can.
+      socket.close(ServerCloseCode.SlowReader, 'Slow reader');
+      leave(ServerCloseCode.SlowReader, 'Slow reader');
+    });
+  }
+}
+
+/** Resolves when the socket has taken the data, which is what slows the sender down to the reader. */
+function send(socket: WebSocket, data: string): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.readyState !== socket.OPEN) return resolve();
+    // A socket that fails is closed by `ws`, and its subscriptions end with that.
+    socket.send(data, () => resolve());
+  });
+}
+
+/** A client that sends what only servers say; graphql-ws takes that for a fault of its own. */
+function isServerMessage(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Unexpected message of type ');
+}
+
+interface Extra {
+  readonly request: IncomingMessage;
+}
+
+/** The two executors that yoga made for one operation, with its plugins around them. */
+type Enveloped = ReturnType<Yoga['getEnveloped']>;
+
+function protocolOptions({ yoga, chord, logger }: WebSocketOptions): ServerOptions<Record<string, unknown>, Extra> {
+  const envelopes = new WeakMap<object, Enveloped>();
+  const envelopeOf = (args: ExecutionArgs): Enveloped => {
+    const envelope = envelopes.get(args);
+    if (envelope === undefined) throw new TypeError('An operation without its envelope.');
+    return envelope;
+  };
+  return {
+    onSubscribe: async (_ctx, _id, payload) => {
+      const scope: RequestScope = { chord, logger };
+      const envelope = yoga.getEnveloped({ scope, params: payload });
+      try {
+        const args = await prepare(envelope, payload);
+        if (Array.isArray(args)) return args;
+        envelopes.set(args, envelope);
+        return args;
+      } catch (error) {
+        // Thrown, it would close the socket and end every other subscription on it.
+        if (error instanceof GraphQLError) return [rewrite(error, error.message, { code: 'GRAPHQL_PARSE_FAILED' })];
+        logger.error('unexpected error', { error });
+        return [new GraphQLError('Unexpected error.', { extensions: { code: 'INTERNAL_SERVER_ERROR' } })];
+      }
+    },
+    onNext: (_ctx, _id, _payload, _args, { data, errors }) =>
+      errors === undefined ? undefined : { ...(data === undefined ? {} : { data }), errors: errors.map(toWire) },
+    onError: (_ctx, _id, _payload, errors) => errors.map(toWire),
+    execute: (args) => envelopeOf(args).execute(args),
+    subscribe: (args) => envelopeOf(args).subscribe(args),
+  };
+}
+
+/** Without what yoga notes for HTTP. */
+function toWire(error: GraphQLError): GraphQLFormattedError {
+  const { http: _http, ...extensions } = error.extensions;
+  return rewrite(error, error.message, extensions).toJSON();
+}
+
+async function prepare(
+  { schema, parse, validate, contextFactory }: Enveloped,
+  { query, operationName, variables }: SubscribePayload,
+): Promise<ExecutionArgs | readonly GraphQLError[]> {
+  const document = parse(query);
+  const errors = validate(schema, document);
+  if (errors.length > 0) return errors;
+  return { schema, document, operationName, variableValues: variables, contextValue: await contextFactory() };
+}

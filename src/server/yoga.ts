@@ -1,0 +1,112 @@
+import { execute, GraphQLError, Lexer, Source, subscribe, syntaxError, TokenKind } from 'graphql';
+import { createYoga, type Plugin, type YogaLogger, type YogaServerInstance } from 'graphql-yoga';
+import type { RequestScope } from '../graphql/request.ts';
+import { schema } from '../graphql/schema.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { ChordService } from '../service/service.ts';
+import { DocumentCache, forgetInvalid, noErrorCache } from './document-cache.ts';
+import { useGraphiQL } from './graphiql.ts';
+import { createErrorMask } from './mask-error.ts';
+import type { EventStreams } from './sse.ts';
+
+/** Where GraphQL is, over every transport. */
+export const endpoint = '/graphql';
+
+export interface YogaOptions {
+  readonly chord: ChordService;
+  readonly logger: Logger;
+  readonly streams: EventStreams;
+  readonly graphiql: boolean;
+  readonly maxRequestBytes: number;
+}
+
+/** What the transports hand to yoga beside the request. A WebSocket brings its scope along. */
+export interface TransportContext {
+  readonly scope?: RequestScope | undefined;
+}
+
+export type Yoga = YogaServerInstance<TransportContext, RequestScope>;
+
+/** The GraphQL server, without a transport: parsing, validation, execution, masking, GraphiQL, SSE. */
+export function createGraphQLServer({ chord, logger, streams, graphiql, maxRequestBytes }: YogaOptions): Yoga {
+  const documents = new DocumentCache();
+  return createYoga<TransportContext, RequestScope>({
+    schema,
+    graphqlEndpoint: endpoint,
+    context: ({ scope, request }) => scope ?? { chord, logger, ...streams.scopeOf(request) },
+    maskedErrors: { maskError: createErrorMask(logger) },
+    maxRequestBodySize: maxRequestBytes,
+    // What yoga reports are the mistakes of clients; what is unexpected the mask logs.
+    logging: quiet(logger),
+    parserAndValidationCache: { documentCache: documents, errorCache: noErrorCache },
+    batching: false,
+    multipart: false,
+    landingPage: false,
+    graphiql: false,
+    plugins: [
+      useGraphQLJs,
+      refuseBrokenParameters,
+      limitDocuments,
+      forgetInvalid(documents),
+      streams.plugin,
+      ...(graphiql ? [useGraphiQL(endpoint)] : []),
+    ],
+  });
+}
+
+function quiet(logger: Logger): YogaLogger {
+  // Not its words: they quote the request.
+  const log = () => logger.debug('request refused');
+  return { debug: () => undefined, info: log, warn: log, error: log };
+}
+
+/** The reference executor: yoga's own takes a value with a key `then` for a promise, also a state. */
+const useGraphQLJs: Plugin = {
+  onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
+  onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
+};
+
+/** Parameters of a URL or a form that are no JSON; yoga takes them for a failure of its own. */
+const refuseBrokenParameters: Plugin = {
+  onRequestParse: ({ requestParser, setRequestParser }) => {
+    if (requestParser === undefined) return;
+    setRequestParser(async (request) => {
+      try {
+        return await requestParser(request);
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error;
+        throw new GraphQLError('Variables and extensions must be JSON.', { extensions: { http: { status: 400 } } });
+      }
+    });
+  },
+};
+
+/** A document of so many tokens, or nested so deep, is no mistake of a person's; parser and validator recurse. */
+const maxTokens = 10_000;
+const maxNesting = 500;
+
+const limitDocuments: Plugin = {
+  onParse: ({ parseFn, setParseFn }) => {
+    setParseFn((text, options) => {
+      const source = text instanceof Source ? text : new Source(text);
+      assertShallow(source);
+      return parseFn(source, { ...options, maxTokens });
+    });
+  },
+};
+
+/** @throws GraphQLError at the first bracket that is too deep, and what the lexer reports on the way there. */
+function assertShallow(source: Source): void {
+  const lexer = new Lexer(source);
+  let nesting = 0;
+  for (let count = 0; count <= maxTokens; count++) {
+    const { kind, start } = lexer.advance();
+    if (kind === TokenKind.EOF) return;
+    if (opening.has(kind)) nesting++;
+    if (closing.has(kind)) nesting--;
+    if (nesting > maxNesting) throw syntaxError(source, start, `Document nests deeper than ${maxNesting} levels.`);
+  }
+}
+
+const opening = new Set<string>([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
+const closing = new Set<string>([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
