@@ -1,0 +1,56 @@
+import { readEnvironment } from './environment.ts';
+import { configPath, noFile, readFile } from './file.ts';
+import { readFlags } from './flags.ts';
+import { complete, type OptionName, type OptionValues } from './table.ts';
+
+/** A configuration as `loadConfig` answers it: complete and checked. */
+export interface Config<Formatter = AnyFormatter> extends OptionValues {
+  /** The file that was read; null when there is none. */
+  readonly configFile: string | null;
+  /** Undefined: the server's own. */
+  readonly deltaFormatter: Formatter | undefined;
+  /** Milliseconds since the Unix epoch. Undefined: the system clock. */
+  readonly timeProvider: (() => number) | undefined;
+}
+
+/** What chord.config.js exports as its default. An absent key and `undefined` mean the default. */
+export type ConfigFile<Formatter = AnyFormatter> = {
+  readonly [Name in OptionName]?: OptionValues[Name] | undefined;
+} & {
+  readonly deltaFormatter?: Formatter | undefined;
+  readonly timeProvider?: (() => number) | undefined;
+};
+
+/** Any function of one argument. The delta's own type is the caller's to name: this file imports nothing of ours. */
+export type AnyFormatter = (delta: never) => unknown;
+
+/** Lets an editor complete and check the object in chord.config.js. Answers its argument. */
+export function defineConfig<Formatter extends AnyFormatter>(config: ConfigFile<Formatter>): ConfigFile<Formatter> {
+  return config;
+}
+
+/**
+ * Reads the configuration.
+ *
+ * @param sources.argv the arguments after the script's name.
+ * @param sources.cwd where chord.config.* is looked for, and what a relative `--config` starts from.
+ * @throws ConfigError
+ */
+export async function loadConfig<Formatter = AnyFormatter>(sources: {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+}): Promise<Config<Formatter>> {
+  const flags = readFlags(sources.argv);
+  const env = readEnvironment(sources.env);
+  const path = configPath(flags.config ?? env.config, sources.cwd);
+  const file = path === null ? noFile : await readFile(path);
+
+  return {
+    ...complete([...file.values, ...env.values, ...flags.values]),
+    configFile: path,
+    // Only seen to be a function: what it takes and answers is between the caller and the file's author.
+    deltaFormatter: file.deltaFormatter as Formatter | undefined,
+    timeProvider: file.timeProvider,
+  };
+}

@@ -1,0 +1,44 @@
+import { ConfigError } from './config-error.ts';
+import { type Given, type OptionName, optionNames, table } from './table.ts';
+import { flagName, show, suggestion } from './words.ts';
+
+/** Reads the command line: what it sets, and the file that `--config` names. */
+export function readFlags(argv: readonly string[]): { readonly values: readonly Given[]; readonly config?: string } {
+  const values = new Map<string, Given>();
+  let config: string | undefined;
+  const rest = [...argv];
+  for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
+    if (!argument.startsWith('--')) {
+      throw new ConfigError(`The argument ${show(argument)} belongs to no flag. See --help.`);
+    }
+    const equals = argument.indexOf('=');
+    const flag = equals < 0 ? argument : argument.slice(0, equals);
+    const inline = equals < 0 ? undefined : argument.slice(equals + 1);
+
+    if (flag === '--config') {
+      if (config !== undefined) throw new ConfigError('--config is given twice.');
+      config = inline ?? nextValue(rest);
+      if (config === undefined || config === '') throw new ConfigError('--config has no value; expected a path.');
+      continue;
+    }
+    const negated = inline === undefined && flag.startsWith('--no-');
+    const name = optionNames.find((known) => flagName(known) === (negated ? `--${flag.slice(5)}` : flag));
+    if (name === undefined || (negated && !isBoolean(name))) {
+      throw new ConfigError(`There is no flag ${flag}.${suggestion(flag, [...optionNames.map(flagName), '--config'])}`);
+    }
+    if (values.has(name)) throw new ConfigError(`${flagName(name)} is given twice.`);
+    const value = inline ?? (isBoolean(name) ? String(!negated) : nextValue(rest));
+    if (value === undefined) throw new ConfigError(`${flag} has no value; expected ${table[name].expected}.`);
+    values.set(name, { name, label: flag, value: table[name].fromText(value) });
+  }
+  return { values: [...values.values()], ...(config === undefined ? {} : { config }) };
+}
+
+/** Takes the next argument, unless it is a flag itself. */
+function nextValue(rest: string[]): string | undefined {
+  return rest[0]?.startsWith('--') ? undefined : rest.shift();
+}
+
+function isBoolean(name: OptionName): boolean {
+  return typeof table[name].default === 'boolean';
+}

@@ -1,0 +1,85 @@
+/** The kinds of values that options have. */
+import { z } from 'zod';
+
+/** One kind of value: how text becomes it, and what the file may hold. */
+export interface Kind<T> {
+  readonly schema: z.ZodType<T>;
+  /** Text that does not fit stays text, which the schema then refuses. */
+  readonly fromText: (text: string) => unknown;
+  /** Completes "expected …". */
+  readonly expected: string;
+}
+
+/** What the table says of an option beside its kind. */
+export interface OptionDetails<T> {
+  readonly default: T;
+  readonly unit?: string;
+  /** One sentence. */
+  readonly description: string;
+}
+
+/** An entry of the table. */
+export function option<T>(kind: Kind<T>, details: OptionDetails<NoInfer<T>>): Kind<T> & OptionDetails<T> {
+  return { ...kind, ...details };
+}
+
+/** Any text but the empty one. */
+export function text(): Kind<string> {
+  return { schema: z.string().min(1), fromText: (given) => given, expected: 'a text that is not empty' };
+}
+
+/** A whole number. */
+export function integer(min: number, max = Number.MAX_SAFE_INTEGER): Kind<number> {
+  return {
+    schema: z.int().min(min).max(max),
+    fromText: (given) => (/^-?\d+$/.test(given) ? Number(given) : given),
+    expected: max === Number.MAX_SAFE_INTEGER ? `an integer of ${min} or more` : `an integer from ${min} to ${max}`,
+  };
+}
+
+/** Yes or no. */
+export function boolean(): Kind<boolean> {
+  const words = new Map([
+    ['true', true],
+    ['1', true],
+    ['false', false],
+    ['0', false],
+  ]);
+  return { schema: z.boolean(), fromText: (given) => words.get(given) ?? given, expected: 'true or false' };
+}
+
+/** One of some words. */
+export function choice<const T extends string>(...values: readonly T[]): Kind<T> {
+  return {
+    schema: z.enum(values),
+    fromText: (given) => given,
+    expected: values.length === 1 ? `${values[0]}` : `one of ${values.join(', ')}`,
+  };
+}
+
+/** `none` in text, `none` or null in the file. */
+export function orNone<T>(kind: Kind<T>): Kind<T | null> {
+  return {
+    schema: z.preprocess((value) => (value === 'none' ? null : value), kind.schema.nullable()),
+    fromText: kind.fromText,
+    expected: `${kind.expected}, or none`,
+  };
+}
+
+/** In text separated by commas, with `none` for an empty one; an array in the file. */
+export function list(): Kind<readonly string[]> {
+  return {
+    schema: z.array(z.string()).readonly(),
+    fromText: (given) => {
+      if (given === 'none') return [];
+      const items = given.split(',').map((item) => item.trim());
+      return items.includes('') ? given : items;
+    },
+    expected: 'keys separated by commas (in the file an array of texts), or none',
+  };
+}
+
+/** The longest that a Node timer can wait: 24.8 days. A longer one would fire at once. */
+export function maxTimerMs(): number {
+  return 2 ** 31 - 1;
+}

@@ -1,0 +1,163 @@
+import type { z } from 'zod';
+import { ConfigError } from './config-error.ts';
+import { boolean, choice, integer, list, maxTimerMs, option, orNone, text } from './kinds.ts';
+import { envName, flagName, show, suggestion } from './words.ts';
+
+/**
+ * The configuration: one table, from which the flags, the environment variables, the file's keys, `--help` and the
+ * table in docs/operations.md all come.
+ *
+ * Names are written once, in camelCase: `maxStateBytes` is also `CHORD_MAX_STATE_BYTES` and `--max-state-bytes`. A
+ * flag outranks the environment, which outranks the file, which outranks the default. Every given value is checked,
+ * also one that is outranked: a mistake is better found at the start than on the day when the flag is dropped.
+ */
+export const table = {
+  host: option(text(), {
+    default: '127.0.0.1',
+    description: 'Address to listen on; 0.0.0.0 is every IPv4 address of the machine.',
+  }),
+  port: option(integer(0, 65_535), { default: 4000, description: 'TCP port to listen on; 0 is any free one.' }),
+  backend: option(choice('memory'), {
+    default: 'memory',
+    description: 'Where contexts are kept; memory forgets them when the process ends.',
+  }),
+  deltaThreshold: option(orNone(integer(0)), {
+    default: 100,
+    unit: 'deltas',
+    description: 'Deltas kept per context, the oldest are trimmed; none keeps all.',
+  }),
+  contextAutoDelete: option(boolean(), {
+    default: false,
+    description: 'Whether a context that is not written for contextTtlMs expires.',
+  }),
+  contextTtlMs: option(orNone(integer(1, 31_622_400_000_000)), {
+    default: null,
+    unit: 'ms',
+    description: 'Time to live of contexts that were given none; needed when contextAutoDelete is on.',
+  }),
+  maxStateBytes: option(integer(2), {
+    default: 1_048_576,
+    unit: 'bytes',
+    description: 'Largest weight of a state: its compact JSON in UTF-8 plus one byte per non-empty object.',
+  }),
+  maxStateDepth: option(integer(1, 1000), {
+    default: 64,
+    unit: 'levels',
+    description: 'Deepest nesting of a state; objects and arrays count, the state itself is 1.',
+  }),
+  forbiddenKeys: option(list(), {
+    default: [],
+    unit: 'keys',
+    description: 'Keys that no state may hold, for teams whose clients choke on some.',
+  }),
+  maxMergeDeltas: option(integer(1), {
+    default: 10_000,
+    unit: 'deltas',
+    description: 'Most deltas merged to answer one sync; a client further behind gets the full context.',
+  }),
+  idempotencyWindowMs: option(integer(1), {
+    default: 300_000,
+    unit: 'ms',
+    description: 'How long an idempotency key is remembered.',
+  }),
+  maxQueuedWrites: option(integer(1), {
+    default: 10_000,
+    unit: 'writes',
+    description: 'Most writes that may wait for one context; further ones are refused.',
+  }),
+  recheckMs: option(integer(1, maxTimerMs()), {
+    default: 30_000,
+    unit: 'ms',
+    description: 'How often a quiet context that is followed is compared with the store.',
+  }),
+  slowReaderTimeoutMs: option(integer(1, maxTimerMs()), {
+    default: 60_000,
+    unit: 'ms',
+    description: 'A subscriber to whom nothing can be written for so long is disconnected.',
+  }),
+  drainTimeoutMs: option(integer(0, 86_400_000), {
+    default: 10_000,
+    unit: 'ms',
+    description: 'How long requests in flight may take to finish when the server stops.',
+  }),
+  maxRequestBytes: option(integer(1), {
+    default: 8_388_608,
+    unit: 'bytes',
+    description: 'Largest body of an HTTP request and largest WebSocket message.',
+  }),
+  graphiql: option(boolean(), { default: true, description: 'Whether browsers get GraphiQL at /graphql.' }),
+  logLevel: option(choice('trace', 'debug', 'info', 'warn', 'error', 'silent'), {
+    default: 'info',
+    description: 'Least severe level that is logged.',
+  }),
+  logFormat: option(choice('auto', 'json', 'pretty'), {
+    default: 'auto',
+    description: 'How log lines look; auto is pretty on a terminal and json elsewhere.',
+  }),
+};
+
+/** What only code can say, so only the file can hold it. */
+export const codeTable = {
+  deltaFormatter: {
+    expected: 'a function (delta) => JSON',
+    description:
+      'Makes the field `formatted` of a delta; the default is a flat list of what was added, modified, removed.',
+  },
+  timeProvider: {
+    expected: 'a function () => milliseconds since the Unix epoch',
+    description: 'Where the server takes the time from; the default is the system clock.',
+  },
+};
+
+/** The name of an option, in camelCase. */
+export type OptionName = keyof typeof table;
+/** In the order of the table. */
+export const optionNames = Object.keys(table) as readonly OptionName[];
+
+/** The values of the table: everything that flags, environment and file can say. */
+export type OptionValues = { readonly [Name in OptionName]: z.output<(typeof table)[Name]['schema']> };
+
+/**
+ * Fills in the defaults, for who embeds Chord. Undefined counts as absent.
+ *
+ * @throws ConfigError
+ */
+export function completeOptions(options: { readonly [Name in OptionName]?: unknown }): OptionValues {
+  const given = Object.entries(options).flatMap(([key, value]) => {
+    const name = optionNames.find((known) => known === key);
+    if (name === undefined) throw new ConfigError(`There is no option ${key}.${suggestion(key, optionNames)}`);
+    return value === undefined ? [] : [{ name, label: key, value }];
+  });
+  return complete(given);
+}
+
+/** The defaults under what was given, later sources over earlier ones. Every value is checked, also one that loses. */
+export function complete(given: readonly Given[]): OptionValues {
+  const parsed = given.map((value) => [value.name, parse(value)]);
+  const values = {
+    ...Object.fromEntries(optionNames.map((name) => [name, table[name].default])),
+    ...Object.fromEntries(parsed),
+    // Each value went through the schema of its name, which is what OptionValues is made of.
+  } as OptionValues;
+  if (values.contextAutoDelete && values.contextTtlMs === null) {
+    const label = given.findLast((value) => value.name === 'contextAutoDelete')?.label;
+    throw new ConfigError(
+      `${label} is true, so contextTtlMs (${envName('contextTtlMs')}, ${flagName('contextTtlMs')}) must be set to a number of milliseconds.`,
+    );
+  }
+  return values;
+}
+
+/** A value as somebody gave it. `label` is where, in the words that they used. */
+export interface Given {
+  readonly name: OptionName;
+  readonly label: string;
+  readonly value: unknown;
+}
+
+function parse({ name, label, value }: Given): unknown {
+  const { schema, expected } = table[name];
+  const result = schema.safeParse(value);
+  if (!result.success) throw new ConfigError(`${label} is ${show(value)}; expected ${expected}.`);
+  return result.data;
+}

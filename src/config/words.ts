@@ -1,0 +1,42 @@
+/** How options are called, and how messages speak of them. */
+
+/** `maxStateBytes` as an environment variable. */
+export function envName(name: string): string {
+  return `CHORD_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
+}
+
+/** `maxStateBytes` as a flag. */
+export function flagName(name: string): string {
+  return `--${name.replace(/[A-Z]/g, '-$&').toLowerCase()}`;
+}
+
+/** A value as a message shows it: short, and never more than one line. */
+export function show(value: unknown): string {
+  const shown =
+    typeof value === 'function'
+      ? 'a function'
+      : (JSON.stringify(value) ?? (value === undefined ? 'missing' : typeof value));
+  return shown.length > 100 ? `${shown.slice(0, 100)}…` : shown;
+}
+
+/** Ends a message about a name that is not known. */
+export function suggestion(wrong: string, known: readonly string[]): string {
+  const [nearest] = known.toSorted((a, b) => distance(wrong, a) - distance(wrong, b));
+  return ` Did you mean ${nearest}? See --help.`;
+}
+
+/** How many letters must be typed, deleted or replaced to make one word of the other (Levenshtein). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 0; i < a.length; i++) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j++) {
+      const typed = (next[j] ?? 0) + 1;
+      const deleted = (row[j + 1] ?? 0) + 1;
+      const replaced = (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1);
+      next.push(Math.min(typed, deleted, replaced));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}

@@ -1,0 +1,135 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { createApp } from './app.ts';
+import { systemClock } from './clock.ts';
+import { type Config, loadConfig } from './config/config.ts';
+import { ConfigError } from './config/config-error.ts';
+import { helpText } from './config/help.ts';
+import type { OptionValues } from './config/table.ts';
+import type { DeltaFormatter } from './delta/format.ts';
+import { createLogger, type Logger } from './observability/logger.ts';
+
+/*
+ * The command. Exit codes: 0 it ended as asked, 1 it failed, 2 it was started with something that cannot be used.
+ */
+await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<void> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(helpText());
+    return;
+  }
+  if (argv.includes('--version') || argv.includes('-v')) {
+    process.stdout.write(`${packageVersion()}\n`);
+    return;
+  }
+  const config = await loadConfig<DeltaFormatter>({ argv, env: process.env, cwd: process.cwd() }).catch(refuse);
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat });
+  exitOnSurprise(logger);
+  await serve(config, logger);
+}
+
+async function serve(config: Config<DeltaFormatter>, logger: Logger): Promise<void> {
+  const { configFile, deltaFormatter, timeProvider, ...options } = config;
+  const app = createApp({
+    ...options,
+    logger,
+    ...(deltaFormatter === undefined ? {} : { deltaFormatter }),
+    ...(timeProvider === undefined ? {} : { clock: { ...systemClock, now: timeProvider } }),
+  });
+  let started: Promise<{ readonly url: string }> | undefined;
+  const stop = async () => {
+    // A start that fails meanwhile is reported below.
+    await started?.catch(() => undefined);
+    await app.stop();
+  };
+  stopOnSignal(stop, logger, config.drainTimeoutMs + 5000);
+  try {
+    started = app.start();
+    const { url } = await started;
+    const endpoint = new URL('/graphql', url).href;
+    logger.info(config.graphiql ? `ready, GraphiQL is at ${endpoint}` : `ready at ${endpoint}`, {
+      backend: config.backend,
+      configFile,
+    });
+  } catch (error) {
+    fail(startProblem(error, config) ?? (error instanceof Error && error.stack ? error.stack : String(error)), 1);
+  }
+}
+
+/**
+ * The first SIGTERM or SIGINT stops the app in bounded time, a second one ends the process at once.
+ *
+ * The terminal sends Ctrl-C to everybody in the foreground, and `npm start` passes its own on: what follows within
+ * half a second is the same wish said twice.
+ */
+function stopOnSignal(stop: () => Promise<void>, logger: Logger, patienceMs: number): void {
+  let firstAtMs: number | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (firstAtMs !== undefined) {
+      if (performance.now() - firstAtMs < 500) return;
+      logger.warn('stopped at once, by a second signal', { signal });
+      process.exit(1);
+    }
+    firstAtMs = performance.now();
+    logger.info('stopping', { signal });
+    setTimeout(() => {
+      logger.error('stopping took too long, gave up', { patienceMs });
+      process.exit(1);
+    }, patienceMs);
+    stop().then(
+      () => {
+        logger.info('stopped');
+        process.exit(0);
+      },
+      (error: unknown) => {
+        logger.error('stopping failed', { error });
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+/** Whatever nobody expected leaves the process in a state that nobody can vouch for: say so once, and end. */
+function exitOnSurprise(logger: Logger): void {
+  const onSurprise = (error: unknown) => {
+    logger.error('unexpected error, the process ends', { error });
+    process.exit(1);
+  };
+  process.on('uncaughtException', onSurprise);
+  process.on('unhandledRejection', onSurprise);
+}
+
+/** Why the address cannot be used and what to do about it; undefined when the start failed for another reason. */
+function startProblem(error: unknown, { host, port }: OptionValues): string | undefined {
+  switch ((error as NodeJS.ErrnoException | null)?.code) {
+    case 'EADDRINUSE':
+      return `Port ${port} of ${host} is in use. Stop what uses it, or choose another by --port or CHORD_PORT (0: any free one).`;
+    case 'EACCES':
+      return `Port ${port} of ${host} is not allowed to this user. Choose one above 1023 by --port or CHORD_PORT.`;
+    case 'EADDRNOTAVAIL':
+      return `${host} is no address of this machine. Choose one that is by --host or CHORD_HOST (0.0.0.0: all).`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `The host ${host} has no address. Choose one that can be resolved by --host or CHORD_HOST.`;
+    default:
+      return undefined;
+  }
+}
+
+function refuse(error: unknown): never {
+  if (error instanceof ConfigError) return fail(error.message, 2);
+  throw error;
+}
+
+function fail(message: string, exitCode: number): never {
+  process.stderr.write(`chord: ${message}\n`);
+  process.exit(exitCode);
+}
+
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return String((manifest as { readonly version?: unknown }).version);
+}
