@@ -267,9 +267,9 @@ describe('the build', () => {
     expect(existsSync(dist('passing.js'))).toBe(true);
 
     rmSync(source);
-    rmSync(dist('config.js'));
+    rmSync(dist('errors.js'));
     build();
-    expect(existsSync(dist('config.js'))).toBe(true);
+    expect(existsSync(dist('errors.js'))).toBe(true);
     for (const extension of ['.js', '.js.map', '.d.ts']) expect(existsSync(dist(`passing${extension}`))).toBe(false);
   });
 
