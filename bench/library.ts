@@ -78,7 +78,7 @@ async function syncs(name: string): Promise<Side> {
   await chord.setContext('synced', meetingState(50));
   for (let i = 0; i < 60; i++) await chord.updateContext('synced', { participants: { [`p${i % 50}`]: { volume: i } } });
   const current = await chord.getContext('synced');
-  const position = { clientVersion: (current?.version ?? 0) - 50, clientEpoch: current?.epoch };
+  const position = { version: (current?.version ?? 0) - 50, epoch: current?.epoch };
   return repeated(name, 2_000, () => chord.syncContext('synced', position));
 }
 
@@ -94,23 +94,27 @@ function repeated(name: string, perRound: number, operation: (i: number) => Prom
 
 /** Follows a context by the client's rule. */
 function keepCopy(id: string): { state: () => JsonObject; stop: (version: number) => Promise<void> } {
-  let state: JsonObject = {};
-  let version = 0;
+  const copy: { state: JsonObject; version: number } = { state: {}, version: 0 };
   const events = chord.follow(id);
   const following = (async () => {
     for await (const event of events) {
-      if (event.kind === 'full') state = event.context.state;
+      if (event.kind === 'full') copy.state = event.context.state;
       if (event.kind === 'delta') {
-        if (event.fromVersion !== version) throw new Error(`A gap in ${id}: ${version} to ${event.fromVersion}.`);
-        state = advance(state, event.changes);
+        if (event.fromVersion !== copy.version)
+          throw new Error(`A gap in ${id}: ${copy.version} to ${event.fromVersion}.`);
+        copy.state = advance(copy.state, event.changes);
       }
-      version = event.version;
+      copy.version = event.version;
     }
   })();
   return {
-    state: () => state,
+    state: () => copy.state,
     stop: async (last) => {
-      while (version < last) await new Promise((resolve) => setImmediate(resolve));
+      const deadline = performance.now() + 10_000;
+      while (copy.version < last) {
+        if (performance.now() > deadline) throw new Error(`The follower of ${id} did not reach version ${last}.`);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       await events.return?.();
       await following;
     },

@@ -2,15 +2,27 @@
 export type { App, AppOptions } from './app.ts';
 export { createApp } from './app.ts';
 export type {
+  Absent,
   Announcement,
   Backend,
   Base,
   CommitOptions,
   CommitResult,
+  DeltaListOptions,
   DeltaRecord,
+  Due,
+  DueKind,
+  DueOptions,
   Head,
+  IdempotencyRecord,
   Known,
+  KnownContext,
+  Lease,
+  ListOptions,
+  Outcome,
+  ReadOptions,
   Step,
+  Tombstone,
   View,
   Watch,
   Write,
@@ -49,15 +61,27 @@ export type {
   NoContext,
   Page,
   Position,
+  SortDirection,
 } from './model.ts';
-export type { Logger } from './observability/logger.ts';
+export type { LogFormat, Logger, LogLevel } from './observability/logger.ts';
+export { silentLogger } from './observability/logger.ts';
+export type { ServerStats } from './server/server.ts';
 export type {
-  ChordService,
+  Chord,
+  ChordStats,
+  ContextEvents,
   DeleteResult,
   FollowOptions,
-  ServiceStats,
   SetOptions,
   UpdateOptions,
   WriteOptions,
   WriteResult,
-} from './service/service.ts';
+} from './service/chord.ts';
+export type {
+  ContextPage,
+  DeltaPage,
+  InsertedRange,
+  ListContextsOptions,
+  ListDeltasOptions,
+  PageOptions,
+} from './service/lists.ts';

@@ -12,8 +12,8 @@ export interface Position {
  * right; the promises of docs/protocol.md are made to clients that send both.
  */
 export interface ClientPosition {
-  readonly clientVersion?: number | null | undefined;
-  readonly clientEpoch?: string | null | undefined;
+  readonly epoch?: string | null | undefined;
+  readonly version?: number | null | undefined;
 }
 
 /** A context as readers get it. Frozen: it never changes under the reader. */

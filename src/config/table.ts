@@ -28,12 +28,12 @@ export const table = {
   }),
   contextAutoDelete: option(boolean(), {
     default: false,
-    description: 'Whether a context that is not written for contextTtlMs expires.',
+    description: 'Whether contexts that were given no ttlMs get contextTtlMs as theirs. Nothing is removed yet.',
   }),
   contextTtlMs: option(orNone(integer(1, 31_622_400_000_000)), {
     default: null,
     unit: 'ms',
-    description: 'Time to live of contexts that were given none; needed when contextAutoDelete is on.',
+    description: 'Time to live of such contexts; needed when contextAutoDelete is on.',
   }),
   maxStateBytes: option(integer(2), {
     default: 1_048_576,
@@ -86,7 +86,7 @@ export const table = {
     description: 'Largest body of an HTTP request and largest WebSocket message.',
   }),
   graphiql: option(boolean(), { default: true, description: 'Whether browsers get GraphiQL at /graphql.' }),
-  logLevel: option(choice('trace', 'debug', 'info', 'warn', 'error', 'silent'), {
+  logLevel: option(choice('debug', 'info', 'warn', 'error', 'silent'), {
     default: 'info',
     description: 'Least severe level that is logged.',
   }),
@@ -125,7 +125,7 @@ export type OptionValues = { readonly [Name in OptionName]: z.output<(typeof tab
 export function completeOptions(options: { readonly [Name in OptionName]?: unknown }): OptionValues {
   const given = Object.entries(options).flatMap(([key, value]) => {
     const name = optionNames.find((known) => known === key);
-    if (name === undefined) throw new ConfigError(`There is no option ${key}.${suggestion(key, optionNames)}`);
+    if (name === undefined) throw new ConfigError(`There is no option ${key}.${suggestion(key, optionNames, '')}`);
     return value === undefined ? [] : [{ name, label: key, value }];
   });
   return complete(given);

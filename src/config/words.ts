@@ -19,10 +19,10 @@ export function show(value: unknown): string {
   return shown.length > 100 ? `${shown.slice(0, 100)}…` : shown;
 }
 
-/** Ends a message about a name that is not known. */
-export function suggestion(wrong: string, known: readonly string[]): string {
+/** Ends a message about a name that is not known; `help` says where to look. */
+export function suggestion(wrong: string, known: readonly string[], help = ' See --help.'): string {
   const [nearest] = known.toSorted((a, b) => distance(wrong, a) - distance(wrong, b));
-  return ` Did you mean ${nearest}? See --help.`;
+  return ` Did you mean ${nearest}?${help}`;
 }
 
 /** How many letters must be typed, deleted or replaced to make one word of the other (Levenshtein). */

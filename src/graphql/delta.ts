@@ -1,7 +1,7 @@
 import type { Change, Delta as DeltaValue } from '../delta/delta.ts';
 import { toJsonPatch, toMergePatch } from '../delta/format.ts';
 import type { JsonObject } from '../delta/json.ts';
-import type { DeltaPage as DeltaPageValue } from '../service/service.ts';
+import type { DeltaPage as DeltaPageValue } from '../service/lists.ts';
 import { builder } from './builder.ts';
 import { ContextEvent } from './event.ts';
 import { pageArgs, toInsertedRange } from './page.ts';

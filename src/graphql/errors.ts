@@ -36,7 +36,7 @@ builder.objectType(VersionConflictError, {
     }),
     currentEpoch: t.exposeID('currentEpoch', {
       nullable: true,
-      description: 'The life that the context is in; null when there is none or the viewer may not read it.',
+      description: 'The epoch that the context is in; null when there is none or the viewer may not read it.',
     }),
   }),
 });
@@ -45,7 +45,7 @@ builder.objectType(IdempotencyConflictError, {
   name: 'IdempotencyConflictError',
   description: 'The idempotency key was used for another request on this context. Nothing was stored.',
   interfaces: [ErrorInterface],
-  fields: (t) => ({ idempotencyKey: t.exposeString('idempotencyKey', { description: 'The key.' }) }),
+  fields: (t) => ({ idempotencyKey: t.exposeString('idempotencyKey', { description: 'The key as it was sent.' }) }),
 });
 
 builder.objectType(InvalidStateError, {

@@ -15,7 +15,7 @@ export const ContextEvent = builder.interfaceRef<ContextEventValue>('ContextEven
     'What a client is told of a context. Remember `epoch` and `version` of every event: they are the position.',
   fields: (t) => ({
     contextId: t.exposeID('contextId', { description: 'The id of the context.' }),
-    epoch: t.exposeID('epoch', { description: 'The life of the context that `version` counts in; opaque.' }),
+    epoch: t.exposeID('epoch', { description: 'The unbroken history that `version` counts in; opaque.' }),
     version: t.expose('version', { type: 'SafeInt', description: 'The version that the client has after this event.' }),
   }),
   resolveType: ({ kind }) => typeNames[kind],

@@ -4,6 +4,7 @@ import './delta.ts';
 import './errors.ts';
 import './event.ts';
 import './scalars.ts';
+import './sync.ts';
 import './write.ts';
 
 /** The whole schema, built from the files of this folder. Without side effects: tools import it. */

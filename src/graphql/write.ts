@@ -1,5 +1,5 @@
 import { ContextNotFoundError } from '../errors.ts';
-import type { DeleteResult, WriteResult } from '../service/service.ts';
+import type { DeleteResult, WriteResult } from '../service/chord.ts';
 import { builder } from './builder.ts';
 import { Context } from './context.ts';
 import { Delta } from './delta.ts';
@@ -9,7 +9,7 @@ const DeleteContextPayload = builder.objectRef<DeleteResult>('DeleteContextPaylo
   description: 'The context is deleted.',
   fields: (t) => ({
     contextId: t.exposeID('contextId', { description: 'The id of the context.' }),
-    epoch: t.exposeID('epoch', { description: 'The life that ended.' }),
+    epoch: t.exposeID('epoch', { description: 'The epoch that ended.' }),
     version: t.expose('version', { type: 'SafeInt', description: 'Its last version: a delete counts none.' }),
     duplicate: t.exposeBoolean('duplicate', { description: 'The idempotency key had done this before.' }),
   }),
@@ -43,8 +43,14 @@ function writePayload(name: string, description: string) {
   });
 }
 
-const SetContextPayload = writePayload('SetContextPayload', 'The state is set.');
-const UpdateContextPayload = writePayload('UpdateContextPayload', 'The changes are merged.');
+const SetContextPayload = writePayload(
+  'SetContextPayload',
+  'The context has the state, whether it had it before (`changed`) or not.',
+);
+const UpdateContextPayload = writePayload(
+  'UpdateContextPayload',
+  'The context has the changes, whether it had them before (`changed`) or not.',
+);
 
 const idArg = builder.args((t) => ({
   id: t.id({ required: true, description: 'The id: 1 to 512 bytes of UTF-8.' }),
@@ -54,19 +60,23 @@ const idArg = builder.args((t) => ({
 const conditionArgs = builder.args((t) => ({
   expectedVersion: t.field({
     type: 'SafeInt',
-    description: 'Refuse unless the context is at this version; 0: unless there is none.',
+    description: 'Refuse with VersionConflictError unless the context is at this version; 0: unless there is none.',
   }),
-  expectedEpoch: t.id({ description: 'Refuse unless the context is in this life, at any version.' }),
+  expectedEpoch: t.id({
+    description: 'Refuse with VersionConflictError unless the context is in this epoch, at any version.',
+  }),
   idempotencyKey: t.string({
-    description: 'Makes a retry safe: the same key with the same request does nothing again. At most 255 bytes.',
+    description:
+      'Makes a retry safe: within `idempotencyWindowMs` the same key and request answer the first outcome and do ' +
+      'nothing more. 1 to 255 bytes.',
   }),
-  origin: t.string({ description: 'A label of the writer, sent along with the delta. At most 255 bytes.' }),
+  origin: t.string({ description: 'A label of the writer, sent along with the delta. 1 to 255 bytes.' }),
 }));
 
 const ttlArg = builder.args((t) => ({
   ttlMs: t.field({
     type: 'SafeInt',
-    description: 'Time to live after each write, in ms; null: for ever; absent: as before.',
+    description: 'Time to live after each write, 1 ms to 1,000 years; null: for ever; absent: as before.',
   }),
 }));
 
@@ -78,7 +88,11 @@ builder.mutationFields((t) => ({
     errors: { types: stateErrors },
     args: {
       ...idArg,
-      state: t.arg({ type: 'JSONObject', required: true, description: 'The new state.' }),
+      state: t.arg({
+        type: 'JSONObject',
+        required: true,
+        description: 'The new state; at most `maxStateBytes` heavy and `maxStateDepth` deep.',
+      }),
       ...ttlArg,
       ...conditionArgs,
     },
@@ -91,7 +105,11 @@ builder.mutationFields((t) => ({
     errors: { types: [ContextNotFoundError, ...stateErrors] },
     args: {
       ...idArg,
-      changes: t.arg({ type: 'JSONObject', required: true, description: 'What to merge; `{}` changes nothing.' }),
+      changes: t.arg({
+        type: 'JSONObject',
+        required: true,
+        description: 'What to merge, at most `maxStateDepth` deep; `{}` changes nothing.',
+      }),
       remove: t.arg({
         type: t.arg.listRef(t.arg.listRef('String', { required: true }), { required: true }),
         description: 'Paths to remove after the merge, each a list of keys; one that leads to nothing is ignored.',

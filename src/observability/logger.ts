@@ -9,7 +9,7 @@ import {
 import { prettyFactory } from 'pino-pretty';
 
 /** How much is logged; a level includes the ones to its right. */
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /** One JSON object per line, or lines for people; `auto` is pretty on a terminal and JSON elsewhere. */
 export type LogFormat = 'auto' | 'json' | 'pretty';

@@ -73,6 +73,20 @@ export function parseInteger(
   return value;
 }
 
+/** A moment in ms since the Unix epoch; null counts as absent. */
+export function parseMoment(argument: string, moment: unknown): number | undefined {
+  if (moment === undefined || moment === null) return undefined;
+  if (typeof moment === 'number' && Number.isFinite(moment)) return moment;
+  throw new BadUserInputError(argument, 'milliseconds since the Unix epoch');
+}
+
+/** Whether the list goes downwards; null counts as absent, which is upwards. */
+export function parseDescending(order: unknown): boolean {
+  if (order === undefined || order === null || order === 'ASC') return false;
+  if (order === 'DESC') return true;
+  throw new BadUserInputError('order', 'ASC or DESC');
+}
+
 /** Lists of keys to remove, copied. An empty list would name the state itself. */
 export function parsePaths(remove: unknown): readonly Path[] {
   if (remove === undefined || remove === null) return [];

@@ -3,7 +3,7 @@ import type { Backend, DeltaRecord, Head } from '../backend/backend.ts';
 import type { Delta } from '../delta/delta.ts';
 import { BadUserInputError } from '../errors.ts';
 import type { ContextRecord, Page, SortDirection } from '../model.ts';
-import { parseId, parseIdPart, parseInteger, parseVersion } from './input.ts';
+import { parseDescending, parseId, parseIdPart, parseInteger, parseMoment, parseVersion } from './input.ts';
 import { toContextRecord, toDelta } from './sync.ts';
 
 export interface PageOptions {
@@ -73,6 +73,24 @@ interface Found<T> {
   readonly item: T;
 }
 
+/** After the one and before the other, both excluded. */
+interface Moments {
+  readonly beforeMs: number;
+  readonly afterMs: number;
+}
+
+/** Which deltas of a context are wanted. */
+interface DeltaRange {
+  readonly afterVersion: number;
+  readonly inserted: Moments | undefined;
+}
+
+/** Versions from first to last; empty when last is before first. */
+interface Stretch {
+  readonly first: number;
+  readonly last: number;
+}
+
 type Matches<T> = (candidate: T) => boolean;
 
 export class Lister {
@@ -90,20 +108,20 @@ export class Lister {
       ids: parseIds(options, page),
     };
     const version = parseVersion('version', options.version);
-    const isInserted = insertedFilter(options);
-    const isNarrow = version !== undefined || isInserted !== undefined;
+    const inserted = insertedFilter(options);
+    const isNarrow = version !== undefined || inserted !== undefined;
     const matches: Matches<Head> = (head) =>
-      (version === undefined || head.version === version) && (isInserted === undefined || isInserted(head));
+      (version === undefined || head.version === version) && (inserted === undefined || isWithin(inserted, head));
     const found = await this.#collect(scope, page, isNarrow, (ids, wanted) => this.#records(ids, matches, wanted));
     return { ...found, totalCount: async () => (isNarrow ? null : this.#countContexts(scope)) };
   }
 
   async deltas(options: ListDeltasOptions): Promise<DeltaPage> {
     const page = parsePage(options);
-    const afterVersion = parseVersion('afterVersion', options.afterVersion) ?? 0;
-    const isInserted = insertedFilter(options);
-    const deltasOf = (id: string, wanted: number) =>
-      this.#deltas(id, { afterVersion, isInserted, wanted, descending: page.descending });
+    const range: DeltaRange = {
+      afterVersion: parseVersion('afterVersion', options.afterVersion) ?? 0,
+      inserted: insertedFilter(options),
+    };
     const id = options.contextId ?? undefined;
     const scope: Scope = {
       idPrefix: '',
@@ -114,13 +132,12 @@ export class Lister {
       const found: Found<Delta>[] = [];
       for (const contextId of ids) {
         if (found.length >= wanted) break;
-        const deltas = await deltasOf(contextId, wanted - found.length);
+        const deltas = await this.#deltas(contextId, range, wanted - found.length, page.descending);
         found.push(...deltas.map((item) => ({ id: contextId, item })));
       }
       return found;
     });
-    const totalCount = async () => (id === undefined ? null : (await deltasOf(id, Number.MAX_SAFE_INTEGER)).length);
-    return { nodes, hasNextPage, totalCount };
+    return { nodes, hasNextPage, totalCount: async () => (id === undefined ? null : this.#countDeltas(id, range)) };
   }
 
   /** Walks the scope in order until the page is full, the scope is exhausted, or enough was looked at. */
@@ -177,20 +194,49 @@ export class Lister {
     return [{ id, item: toContextRecord(id, view.head, view.state) }];
   }
 
-  async #deltas(
-    id: string,
-    walk: {
-      readonly afterVersion: number;
-      readonly isInserted: Matches<DeltaRecord> | undefined;
-      readonly wanted: number;
-      readonly descending: boolean;
-    },
-  ): Promise<readonly Delta[]> {
-    const { afterVersion, isInserted, wanted, descending } = walk;
-    const limit = isInserted === undefined ? wanted : Number.MAX_SAFE_INTEGER;
-    const records = await this.#backend.deltas(id, { afterVersion, limit, descending });
-    const matching = isInserted === undefined ? records : records.filter((record) => isInserted(record));
-    return matching.slice(0, wanted).map((record) => toDelta(id, record));
+  async #deltas(id: string, range: DeltaRange, wanted: number, descending: boolean): Promise<readonly Delta[]> {
+    const { first, last } = await this.#versions(id, range);
+    const count = Math.min(wanted, last - first + 1);
+    if (count <= 0) return [];
+    const afterVersion = descending ? last - count : first - 1;
+    const records = await this.#backend.deltas(id, { afterVersion, limit: count });
+    const deltas = records.map((record) => toDelta(id, record));
+    return descending ? deltas.reverse() : deltas;
+  }
+
+  async #countDeltas(id: string, range: DeltaRange): Promise<number> {
+    const { first, last } = await this.#versions(id, range);
+    return Math.max(0, last - first + 1);
+  }
+
+  /**
+   * The versions of a context that a range holds: one stretch, since versions are contiguous and within an epoch time
+   * does not go back. So both ends are found by halving, and nothing is read that is not shown.
+   */
+  async #versions(id: string, { afterVersion, inserted }: DeltaRange): Promise<Stretch> {
+    const [oldest] = await this.#backend.deltas(id, { afterVersion, limit: 1 });
+    const [newest] = await this.#backend.deltas(id, { afterVersion, limit: 1, descending: true });
+    if (oldest === undefined || newest === undefined) return { first: 1, last: 0 };
+    const all = { first: oldest.version, last: newest.version };
+    if (inserted === undefined) return all;
+    const { beforeMs, afterMs } = inserted;
+    return {
+      first: await this.#firstVersion(id, all, ({ insertedAtMs }) => insertedAtMs > afterMs),
+      last: (await this.#firstVersion(id, all, ({ insertedAtMs }) => insertedAtMs >= beforeMs)) - 1,
+    };
+  }
+
+  /** The first version of the stretch from which on the records pass; one beyond it when none does. */
+  async #firstVersion(id: string, { first, last }: Stretch, passes: Matches<DeltaRecord>): Promise<number> {
+    let low = first;
+    let high = last + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const [record] = await this.#backend.deltas(id, { afterVersion: middle - 1, limit: 1 });
+      if (record === undefined || passes(record)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   async #countContexts({ ids, idPrefix }: Scope): Promise<number | null> {
@@ -204,7 +250,7 @@ function parsePage({ limit, offset, order }: PageOptions): ParsedPage {
   return {
     limit: parseInteger('limit', limit ?? 50, { min: 1, max: 250 }),
     offset: parseOffset(offset ?? 0),
-    descending: order === 'DESC',
+    descending: parseDescending(order),
   };
 }
 
@@ -221,7 +267,7 @@ const maxOffset = 1_000;
 function parseIds(options: ListContextsOptions, { descending }: ParsedPage): readonly string[] | undefined {
   const { ids, idPrefix } = options;
   if (ids === undefined || ids === null) return undefined;
-  if (ids.length > chunkSize) throw new BadUserInputError('ids', `at most ${chunkSize} ids`);
+  if (!Array.isArray(ids) || ids.length > chunkSize) throw new BadUserInputError('ids', `at most ${chunkSize} ids`);
   const sign = descending ? -1 : 1;
   const wanted = ids.map((id) => parseId('ids', id)).filter((id) => id.startsWith(idPrefix ?? ''));
   return [...new Set(wanted)].toSorted((a, b) => compareIds(a, b) * sign);
@@ -237,10 +283,13 @@ function compareIds(a: string, b: string): number {
 }
 
 /** Undefined: everything matches. */
-function insertedFilter(range: InsertedRange): Matches<{ readonly insertedAtMs: number }> | undefined {
-  const { insertedBeforeMs, insertedAfterMs } = range;
-  const before = insertedBeforeMs ?? Number.POSITIVE_INFINITY;
-  const after = insertedAfterMs ?? Number.NEGATIVE_INFINITY;
-  if (before === Number.POSITIVE_INFINITY && after === Number.NEGATIVE_INFINITY) return undefined;
-  return ({ insertedAtMs }) => insertedAtMs < before && insertedAtMs > after;
+function insertedFilter(range: InsertedRange): Moments | undefined {
+  const beforeMs = parseMoment('insertedBeforeMs', range.insertedBeforeMs) ?? Number.POSITIVE_INFINITY;
+  const afterMs = parseMoment('insertedAfterMs', range.insertedAfterMs) ?? Number.NEGATIVE_INFINITY;
+  if (beforeMs === Number.POSITIVE_INFINITY && afterMs === Number.NEGATIVE_INFINITY) return undefined;
+  return { beforeMs, afterMs };
+}
+
+function isWithin({ beforeMs, afterMs }: Moments, { insertedAtMs }: Head): boolean {
+  return insertedAtMs < beforeMs && insertedAtMs > afterMs;
 }

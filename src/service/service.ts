@@ -10,7 +10,18 @@ import type { Clock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { DeltaFormatter } from '../delta/format.ts';
 import type { JsonObject, JsonValue } from '../delta/json.ts';
-import type { ClientPosition, ContextEvent, ContextRecord, Position } from '../model.ts';
+import type { ClientPosition, ContextEvent, ContextRecord } from '../model.ts';
+import type {
+  Chord,
+  ChordStats,
+  ContextEvents,
+  DeleteResult,
+  FollowOptions,
+  SetOptions,
+  UpdateOptions,
+  WriteOptions,
+  WriteResult,
+} from './chord.ts';
 import type { WriteRequest } from './decide.ts';
 import { Feed } from './feed.ts';
 import { createWriteIds, newEpoch } from './ids.ts';
@@ -49,56 +60,8 @@ export interface ServiceOptions {
   readonly deltaFormatter: DeltaFormatter;
 }
 
-export interface WriteOptions {
-  /** Refuse unless the context is at this version; 0: unless there is none. */
-  readonly expectedVersion?: number | null | undefined;
-  /** Refuse unless the context is in this life, at any version. */
-  readonly expectedEpoch?: string | null | undefined;
-  /** At most 255 bytes. The same key with the same request does nothing again and answers the first outcome. */
-  readonly idempotencyKey?: string | null | undefined;
-  /** A label of the writer, on the delta: how a client recognises its own echo. At most 255 bytes. */
-  readonly origin?: string | null | undefined;
-}
-
-export interface SetOptions extends WriteOptions {
-  /** Time to live after each write, in ms; null: for ever; absent: as before. */
-  readonly ttlMs?: number | null | undefined;
-}
-
-export interface UpdateOptions extends SetOptions {
-  /** Paths to remove after the merge, each a list of keys. A path that leads to nothing is ignored. */
-  readonly remove?: readonly (readonly string[])[] | null | undefined;
-}
-
-export interface DeleteResult extends Position {
-  readonly contextId: string;
-  /** The idempotency key had done this before. */
-  readonly duplicate: boolean;
-}
-
-/** What a write did; `epoch` and `version` say where it put the context. */
-export interface WriteResult extends DeleteResult {
-  /** False: the context was as wanted already. Its version is kept, its expiry renewed. */
-  readonly changed: boolean;
-  /** Null: nothing changed, or a duplicate whose delta is no longer retained. */
-  readonly delta: Delta | null;
-  /** Reads the context as it is now; null: gone meanwhile. */
-  context(): Promise<ContextRecord | null>;
-}
-
-export interface FollowOptions {
-  /** Ends the subscription. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** What is going on in this process. */
-export interface ServiceStats {
-  readonly followers: number;
-  readonly watchedContexts: number;
-  readonly queuedWrites: number;
-}
-
-export class ChordService {
+/** The verbs on a backend, and what only the layers above need. */
+export class ChordService implements Chord {
   readonly #options: ServiceOptions;
   readonly #limits: StateLimits;
   readonly #newWriteId = createWriteIds();
@@ -117,56 +80,30 @@ export class ChordService {
     this.#lister = new Lister(backend);
   }
 
-  /**
-   * Replaces the whole state, or brings the context into being.
-   *
-   * @throws VersionConflictError, IdempotencyConflictError, InvalidStateError, LimitExceededError, BadUserInputError,
-   *   BackendUnavailableError.
-   */
   async setContext(id: string, state: JsonObject, options: SetOptions = {}): Promise<WriteResult> {
     const parsed = parseState(state, this.#limits);
     return this.#write(id, { verb: 'set', state: parsed }, options);
   }
 
-  /**
-   * Merges `changes` into the state: objects merge key by key, everything else (arrays, scalars, null) replaces.
-   *
-   * @throws ContextNotFoundError and what `setContext` throws.
-   */
   async updateContext(id: string, changes: JsonObject, options: UpdateOptions = {}): Promise<WriteResult> {
     const parsed = parseState(changes, this.#limits);
     return this.#write(id, { verb: 'update', changes: parsed, remove: parsePaths(options.remove) }, options);
   }
 
-  /** @throws ContextNotFoundError, VersionConflictError, IdempotencyConflictError, BadUserInputError, BackendUnavailableError. */
   async deleteContext(id: string, options: WriteOptions = {}): Promise<DeleteResult> {
     const { contextId, epoch, version, duplicate } = await this.#write(id, { verb: 'delete' }, options);
     return { contextId, epoch, version, duplicate };
   }
 
-  /** The context as it is; null: there is none. */
   async getContext(id: string): Promise<ContextRecord | null> {
     return this.#reader.get(parseId('id', id));
   }
 
-  /**
-   * What a client at this position lacks: nothing, one merged delta, the whole context with the reason, or that it is
-   * gone. Null: there is neither a context nor a trace of one.
-   */
   async syncContext(id: string, position: ClientPosition = {}): Promise<ContextEvent | null> {
     return (await this.#reader.sync(parseId('id', id), parseSince(position))) ?? null;
   }
 
-  /**
-   * Stays up to date: first what `syncContext` answers, then every later change, without a gap or a duplicate. Pull
-   * it as fast as you can take it; who is slow is told the one event that leads to now. Nothing is held before the
-   * first `next()`; `return()`, leaving a `for await`, or the signal frees everything.
-   */
-  follow(
-    id: string,
-    position: ClientPosition = {},
-    { signal }: FollowOptions = {},
-  ): AsyncIterableIterator<ContextEvent, undefined, unknown> {
+  follow(id: string, position: ClientPosition = {}, { signal }: FollowOptions = {}): ContextEvents {
     const follower = this.#feed.follow(parseId('id', id), parseSince(position));
     if (signal?.aborted === true) follower.end();
     // The signal may outlive its followers by far (that of a whole server): they take their listener with them.
@@ -174,12 +111,10 @@ export class ChordService {
     return follower;
   }
 
-  /** A page of contexts, by id in UTF-8 byte order. */
   async listContexts(options: ListContextsOptions = {}): Promise<ContextPage> {
     return this.#lister.contexts(options);
   }
 
-  /** A page of retained deltas, by version; of all contexts in order of their ids when none is named. */
   async listDeltas(options: ListDeltasOptions = {}): Promise<DeltaPage> {
     return this.#lister.deltas(options);
   }
@@ -189,12 +124,11 @@ export class ChordService {
     return this.#options.deltaFormatter(delta);
   }
 
-  /** Resolves when the store answers. */
   async ping(): Promise<void> {
     await this.#options.backend.ping();
   }
 
-  stats(): ServiceStats {
+  stats(): ChordStats {
     return {
       followers: this.#feed.followers,
       watchedContexts: this.#feed.watched,
@@ -202,7 +136,6 @@ export class ChordService {
     };
   }
 
-  /** Ends every `follow`, then closes the store. Later calls reject with BackendUnavailableError. */
   async close(): Promise<void> {
     this.#feed.close();
     await this.#options.backend.close();
@@ -248,9 +181,10 @@ export class ChordService {
   }
 }
 
-function parseSince({ clientVersion, clientEpoch }: ClientPosition): Since | undefined {
-  const version = parseVersion('clientVersion', clientVersion) ?? 0;
-  const epoch = parseEpoch('clientEpoch', clientEpoch);
+function parseSince(position: ClientPosition): Since | undefined {
+  // Named as in GraphQL, where a wrong one comes from most of all.
+  const version = parseVersion('clientVersion', position.version) ?? 0;
+  const epoch = parseEpoch('clientEpoch', position.epoch);
   return version === 0 ? undefined : { epoch, version };
 }
 
@@ -262,5 +196,3 @@ function hashRequest(request: object): string {
     .update(stringify(request) ?? '')
     .digest('base64url');
 }
-
-export type { ContextPage, DeltaPage } from './lists.ts';

@@ -52,6 +52,11 @@ interface Planned {
 
 interface Queue {
   readonly waiting: Pending[];
+  /** Writes in the commit that is under way. */
+  underWay: number;
+  /** Refused ones whose refusal is being confirmed. */
+  confirming: number;
+  isWorking: boolean;
 }
 
 /** So many writes of one context go as one commit. */
@@ -67,11 +72,13 @@ export class Writer {
     this.#options = options;
   }
 
-  /** How many writes wait or are under way. */
+  /** How many writes wait, are under way, or have their refusal confirmed. */
   get queued(): number {
     let queued = 0;
-    for (const { waiting } of this.#queues.values()) queued += waiting.length;
-    return queued + this.#queues.size;
+    for (const { waiting, underWay, confirming } of this.#queues.values()) {
+      queued += waiting.length + underWay + confirming;
+    }
+    return queued;
   }
 
   submit(request: WriteRequest): Promise<Written> {
@@ -80,31 +87,37 @@ export class Writer {
 
   #enqueue(pending: Pending): void {
     const { id } = pending.request;
-    const queue = this.#queues.get(id);
-    if (queue === undefined) {
-      const fresh: Queue = { waiting: [pending] };
-      this.#queues.set(id, fresh);
-      // #work settles every write itself, so that nothing is left to reject here.
-      void this.#work(id, fresh);
-      return;
-    }
-    const max = this.#options.maxQueuedWrites;
-    if (queue.waiting.length >= max) {
-      pending.fail(new LimitExceededError('maxQueuedWrites', max, queue.waiting.length + 1));
+    const queue = this.#queues.get(id) ?? { waiting: [], underWay: 0, confirming: 0, isWorking: false };
+    this.#queues.set(id, queue);
+    const { maxQueuedWrites } = this.#options;
+    const queued = queue.waiting.length + queue.confirming;
+    if (queued >= maxQueuedWrites) {
+      pending.fail(new LimitExceededError('maxQueuedWrites', maxQueuedWrites, queued + 1));
       return;
     }
     queue.waiting.push(pending);
+    // #work settles every write itself, so that nothing is left to reject here.
+    if (!queue.isWorking) void this.#work(id, queue);
   }
 
   async #work(id: string, queue: Queue): Promise<void> {
+    queue.isWorking = true;
     while (queue.waiting.length > 0) {
-      await this.#commitBatch(id, takeBatch(queue.waiting));
+      const batch = takeBatch(queue.waiting);
+      queue.underWay = batch.length;
+      await this.#commitBatch(id, queue, batch);
     }
-    this.#queues.delete(id);
+    queue.underWay = 0;
+    queue.isWorking = false;
+    this.#forget(id, queue);
+  }
+
+  #forget(id: string, queue: Queue): void {
+    if (!queue.isWorking && queue.waiting.length === 0 && queue.confirming === 0) this.#queues.delete(id);
   }
 
   /** Settles every write of the batch, or leaves it to `#confirmRefusal`. Never rejects. */
-  async #commitBatch(id: string, batch: readonly Pending[]): Promise<void> {
+  async #commitBatch(id: string, queue: Queue, batch: readonly Pending[]): Promise<void> {
     const { backend, newEpoch } = this.#options;
     let open = batch;
     try {
@@ -115,7 +128,7 @@ export class Writer {
         const rules = this.#rules();
         const { planned, refused } = planBatch(known, open, rules, newEpoch);
         // Each settles its own write, whatever happens; the queue need not wait for it.
-        for (const pending of refused) void this.#confirmRefusal(pending);
+        for (const pending of refused) void this.#confirmRefusal(pending, queue);
         open = planned.map(({ pending }) => pending);
         if (planned.length === 0) return;
         const freshEpoch = newEpoch();
@@ -165,21 +178,35 @@ export class Writer {
   }
 
   /** A refusal counts only on a view of the store begun after the request arrived. Never rejects. */
-  async #confirmRefusal(pending: Pending): Promise<void> {
+  async #confirmRefusal(pending: Pending, queue: Queue): Promise<void> {
+    queue.underWay--;
+    queue.confirming++;
+    const isOverruled = await this.#isOverruled(pending);
+    queue.confirming--;
+    if (isOverruled) this.#enqueue(pending);
+    this.#forget(pending.request.id, queue);
+  }
+
+  /** Whether a fresh view of the store allows the write after all; settles it otherwise. Never rejects. */
+  async #isOverruled(pending: Pending): Promise<boolean> {
     const { request, fail } = pending;
     const { backend, clock } = this.#options;
     try {
       const { known, outcome } = await backend.readOutcome(request.id, request.idempotency?.key, clock.now());
-      if (outcome !== undefined) return await this.#settleDuplicate(pending, outcome);
+      if (outcome !== undefined) {
+        await this.#settleDuplicate(pending, outcome);
+        return false;
+      }
       const decision = decide(known, request, this.#rules());
-      if (decision.kind === 'refuse') return fail(decision.error);
+      if (decision.kind === 'refuse') throw decision.error;
       pending.fresh = known;
+      pending.reconsidered++;
+      if (pending.reconsidered === maxAttempts) throw tooManyWriters();
+      return true;
     } catch (error) {
-      return fail(error);
+      fail(error);
+      return false;
     }
-    pending.reconsidered++;
-    if (pending.reconsidered < maxAttempts) return this.#enqueue(pending);
-    fail(new BackendUnavailableError('The context moves too fast to decide this write.', 'NOT_STORED'));
   }
 
   #rules(): WriteRules {

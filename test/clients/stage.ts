@@ -8,7 +8,7 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { createChord } from '../../src/chord.ts';
 import { apply } from '../../src/delta/apply.ts';
 import { equal, type JsonObject } from '../../src/delta/json.ts';
-import type { WriteResult } from '../../src/service/service.ts';
+import type { WriteResult } from '../../src/service/chord.ts';
 import { LastingBackend, type RunningApp, startApp, stopApp } from '../support/app.ts';
 import { until } from '../support/wait.ts';
 

@@ -245,7 +245,7 @@ describe('a wrong value is named as the user wrote it', () => {
       { CHORD_FORBIDDEN_KEYS: 'a,,b' },
       'CHORD_FORBIDDEN_KEYS is "a,,b"; expected keys separated by commas (in the file an array of texts), or none.',
     ],
-    [['--log-level', 'loud'], {}, '--log-level is "loud"; expected one of trace, debug, info, warn, error, silent.'],
+    [['--log-level', 'loud'], {}, '--log-level is "loud"; expected one of debug, info, warn, error, silent.'],
     [[], { CHORD_LOG_FORMAT: 'xml' }, 'CHORD_LOG_FORMAT is "xml"; expected one of auto, json, pretty.'],
     [
       ['--context-auto-delete'],

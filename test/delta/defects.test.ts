@@ -1,4 +1,4 @@
-/** The proven defects of the reference that belong to the delta algebra, by their numbers in its list. */
+/** The mistakes of docs/defects.md, by their numbers there, that belong to the delta algebra. */
 import { describe, expect, test } from 'vitest';
 import { apply } from '../../src/delta/apply.ts';
 import { compose } from '../../src/delta/compose.ts';

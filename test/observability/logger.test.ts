@@ -72,7 +72,6 @@ test('a child adds its fields to those of its parent', () => {
 });
 
 test.each([
-  ['trace', ['debug', 'info', 'warn', 'error']],
   ['debug', ['debug', 'info', 'warn', 'error']],
   ['info', ['info', 'warn', 'error']],
   ['warn', ['warn', 'error']],

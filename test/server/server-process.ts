@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { AppOptions } from '../../src/app.ts';
 import type { ServerStats } from '../../src/server/server.ts';
-import type { ServiceStats } from '../../src/service/service.ts';
+import type { ChordStats } from '../../src/service/chord.ts';
 
 /** What a test puts into requests, and no log may show. */
 export const secret = 'hUsH-hUsH';
@@ -28,7 +28,7 @@ export interface Memory {
 }
 
 export interface Reports {
-  readonly stats: ServerStats & ServiceStats;
+  readonly stats: ServerStats & ChordStats;
   readonly memory: Memory;
   /** `leaks`: the lines that hold the secret. */
   readonly logs: { readonly errors: readonly string[]; readonly leaks: readonly string[]; readonly lines: number };

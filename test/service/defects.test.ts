@@ -1,6 +1,6 @@
 /**
- * The proven defects of the reference that concern the verbs of the service: each test fails on the behaviour that
- * was found there. Those of the algebra are in test/delta.
+ * The mistakes of docs/defects.md, by their numbers there, that concern the verbs of the service. Those of the delta
+ * algebra are in test/delta.
  */
 import { expect, test } from 'vitest';
 import { MemoryBackend } from '../../src/backend/memory.ts';
@@ -73,7 +73,7 @@ test('defect 10: after part of the deltas has expired, a client from before is n
     reason: 'TOO_OLD',
     version: 5,
   });
-  const inside = await chord.syncContext('c', { ...clientAt(created), clientVersion: 4 });
+  const inside = await chord.syncContext('c', { ...clientAt(created), version: 4 });
   expect(inside).toMatchObject({ kind: 'delta', fromVersion: 4, version: 5 });
 });
 
@@ -91,7 +91,7 @@ test('defect 11: a client of a former life learns of the new one, whether it is 
     const event = await chord.syncContext('c', clientAt(before));
     expect(event).toMatchObject({ kind: 'full', reason: 'EPOCH_CHANGED', version, context: { state: { life: 2 } } });
   }
-  const ahead = await chord.syncContext('c', { clientVersion: 9 });
+  const ahead = await chord.syncContext('c', { version: 9 });
   expect(ahead).toMatchObject({ kind: 'full', reason: 'CLIENT_AHEAD' });
 });
 
@@ -101,7 +101,7 @@ test('defect 12: the threshold keeps the newest deltas, so that those who are li
   for (let n = 2; n <= 10; n++) await chord.updateContext('c', { n });
   const { nodes } = await chord.listDeltas({ contextId: 'c' });
   expect(nodes.map(({ version }) => version)).toEqual([8, 9, 10]);
-  const at = (clientVersion: number) => chord.syncContext('c', { clientEpoch: epoch, clientVersion });
+  const at = (version: number) => chord.syncContext('c', { epoch, version });
   expect(await at(7)).toMatchObject({ kind: 'delta', fromVersion: 7, version: 10 });
   expect(await at(6)).toMatchObject({ kind: 'full', reason: 'TOO_OLD' });
 });

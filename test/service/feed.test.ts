@@ -32,10 +32,10 @@ describe('the first event', () => {
     const { chord } = openChord({ deltaThreshold: 2 });
     await chord.setContext('c', ballast);
     for (let n = 2; n <= 5; n++) await chord.updateContext('c', { n });
-    const epoch = (await chord.getContext('c'))?.epoch;
-    for (const clientEpoch of [undefined, epoch, 'another']) {
-      for (let clientVersion = 0; clientVersion <= 6; clientVersion++) {
-        const position = { clientVersion, clientEpoch };
+    const current = (await chord.getContext('c'))?.epoch;
+    for (const epoch of [undefined, current, 'another']) {
+      for (let version = 0; version <= 6; version++) {
+        const position = { version, epoch };
         const events = chord.follow('c', position);
         expect(await nextEvent(events)).toEqual(await chord.syncContext('c', position));
         await events.return?.();

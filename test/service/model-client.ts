@@ -40,7 +40,7 @@ export class ModelClient {
     if (this.#events !== undefined) return;
     const { epoch, version } = this.#has?.position ?? {};
     this.process = process;
-    this.#events = process.follow(contextId, { clientEpoch: epoch, clientVersion: version });
+    this.#events = process.follow(contextId, { epoch, version });
     this.#last = undefined;
     this.#viewsBefore = this.#store.views.length;
     this.#leastRank = leastRank;

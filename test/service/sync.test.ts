@@ -54,7 +54,7 @@ async function faults(chord: ChordService, world: World, maxMerge: number): Prom
   for (const epoch of [undefined, 'another epoch', world.kind === 'context' ? world.epoch : 'its epoch']) {
     for (let version = 0; version <= last; version++) {
       const client: Client = { epoch, version };
-      const event = await chord.syncContext('c', { clientEpoch: epoch, clientVersion: version });
+      const event = await chord.syncContext('c', { epoch, version });
       const answer = answerOf(client, world, { maxMerge });
       const hint = `${JSON.stringify(client)} of ${JSON.stringify(world)}`;
       if (wordsOf(event) !== answer) found.push(`${wordsOf(event)} instead of ${answer} for ${hint}`);
@@ -130,27 +130,24 @@ describe('a position', () => {
     const { chord } = openChord();
     await chord.setContext('c', { a: 1, ballast: 'x'.repeat(99) });
     await chord.updateContext('c', { a: 2 });
-    expect(await chord.syncContext('c', { clientVersion: 1 })).toMatchObject({ kind: 'delta', fromVersion: 1 });
-    expect(await chord.syncContext('c', { clientVersion: 2 })).toMatchObject({ kind: 'noChange' });
+    expect(await chord.syncContext('c', { version: 1 })).toMatchObject({ kind: 'delta', fromVersion: 1 });
+    expect(await chord.syncContext('c', { version: 2 })).toMatchObject({ kind: 'noChange' });
   });
 
-  test.each([
-    {},
-    { clientVersion: 0 },
-    { clientVersion: null },
-    { clientEpoch: null },
-    { clientVersion: 0, clientEpoch: 'e' },
-  ])('like %j is none', async (position) => {
-    const { chord } = openChord();
-    await chord.setContext('c', { a: 1 });
-    expect(await chord.syncContext('c', position)).toMatchObject({ kind: 'full', reason: 'NO_POSITION' });
-  });
+  test.each([{}, { version: 0 }, { version: null }, { epoch: null }, { version: 0, epoch: 'e' }])(
+    'like %j is none',
+    async (position) => {
+      const { chord } = openChord();
+      await chord.setContext('c', { a: 1 });
+      expect(await chord.syncContext('c', position)).toMatchObject({ kind: 'full', reason: 'NO_POSITION' });
+    },
+  );
 
   test.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '1'])(
     'of version %s is bad input',
     async (version) => {
       const { chord } = openChord();
-      const position = { clientVersion: version as number };
+      const position = { version: version as number };
       const bad = { code: 'BAD_USER_INPUT', argument: 'clientVersion' };
       expect(await rejectionOf(chord.syncContext('c', position))).toMatchObject(bad);
       expect(() => chord.follow('c', position)).toThrow(expect.objectContaining(bad));
@@ -221,7 +218,7 @@ describe('a hole in the chain', () => {
     backend.hole = hole;
     for (let version = 1; version <= 4; version++) {
       const world: World = { kind: 'context', epoch, firstVersion: 1, floor: 1, version: 4, stateAt: ballasted, hole };
-      const event = await chord.syncContext('c', { clientEpoch: epoch, clientVersion: version });
+      const event = await chord.syncContext('c', { epoch, version });
       expect(wordsOf(event)).toBe(answerOf({ version }, world, { maxMerge: 10 }));
     }
   });

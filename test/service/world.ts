@@ -11,7 +11,7 @@
 import type { JsonObject } from '../../src/delta/json.ts';
 import { ContextNotFoundError } from '../../src/errors.ts';
 import type { Position } from '../../src/model.ts';
-import type { WriteResult } from '../../src/service/service.ts';
+import type { WriteResult } from '../../src/service/chord.ts';
 import { openOn } from '../support/chord.ts';
 import { ManualClock, settle } from '../support/clock.ts';
 import { FaultyBackend } from '../support/faulty-backend.ts';

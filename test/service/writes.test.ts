@@ -1,15 +1,26 @@
 import { describe, expect, test } from 'vitest';
+import { MemoryBackend } from '../../src/backend/memory.ts';
 import type { JsonObject, JsonValue } from '../../src/delta/json.ts';
-import { BadUserInputError, InvalidStateError, LimitExceededError } from '../../src/errors.ts';
+import { BadUserInputError, type ChordError, InvalidStateError, LimitExceededError } from '../../src/errors.ts';
 import { canonical } from '../delta/oracles.ts';
-import { clientAt, nextEvent, openChord, positionOf, rejectionOf } from '../support/chord.ts';
-import { settle } from '../support/clock.ts';
+import { clientAt, nextEvent, openChord, openOn, positionOf, rejectionOf } from '../support/chord.ts';
+import { ManualClock, settle } from '../support/clock.ts';
+import { FaultyBackend } from '../support/faulty-backend.ts';
 
 /** What a caller without types may hand in. */
 const untyped = (value: unknown) => value as JsonObject;
 
 /** Keys that a literal cannot have are written in JSON. */
 const json = (text: string) => JSON.parse(text) as JsonObject;
+
+/** A promise to wait for, and what ends the wait. */
+function holding(): { readonly held: Promise<void>; readonly release: () => void } {
+  const released = new AbortController();
+  const held = new Promise<void>((resolve) => {
+    released.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  return { held, release: () => released.abort() };
+}
 
 describe('preconditions', () => {
   test('expectedVersion 0 creates, and refuses once there is a context', async () => {
@@ -212,6 +223,39 @@ describe('limits', () => {
     });
     expect(outcomes[5]).toMatchObject({ reason: expect.any(LimitExceededError) });
     expect(await chord.getContext('c')).toMatchObject({ version: 4, state: { index: 3 } });
+    expect(chord.stats().queuedWrites).toBe(0);
+  });
+
+  test('writes whose refusal is being confirmed count as queued, and are bounded with the others', async () => {
+    const backend = new FaultyBackend(new MemoryBackend());
+    const chord = openOn(backend, new ManualClock(), { maxQueuedWrites: 3 });
+    const { held, release: confirm } = holding();
+    backend.gate = (point) => (point === 'readOutcome' ? held : Promise.resolve());
+    const outcomes: Promise<unknown>[] = [];
+    for (let index = 0; index < 5; index++) {
+      outcomes.push(rejectionOf(chord.updateContext('absent', { index })));
+      await settle();
+    }
+    expect(chord.stats().queuedWrites).toBe(3);
+    confirm();
+    const codes = (await Promise.all(outcomes)).map((error) => (error as ChordError).code);
+    expect(codes.toSorted()).toEqual([
+      ...Array<string>(3).fill('CONTEXT_NOT_FOUND'),
+      ...Array<string>(2).fill('LIMIT_EXCEEDED'),
+    ]);
+    expect(chord.stats().queuedWrites).toBe(0);
+  });
+
+  test('all writes of a commit that is under way are counted', async () => {
+    const backend = new FaultyBackend(new MemoryBackend());
+    const chord = openOn(backend, new ManualClock());
+    const { held, release: store } = holding();
+    backend.gate = (point) => (point === 'commit' ? held : Promise.resolve());
+    const writes = Array.from({ length: 5 }, (_, index) => chord.setContext('c', { index }));
+    await settle();
+    expect(chord.stats().queuedWrites).toBe(5);
+    store();
+    await Promise.all(writes);
     expect(chord.stats().queuedWrites).toBe(0);
   });
 });
@@ -484,7 +528,7 @@ describe('nobody can change the store through a reference', () => {
     const { delta, context, epoch } = await chord.setContext('c', { a: { b: [{ c: 1 }] }, ballast: 'x'.repeat(300) });
     const { nodes } = await chord.listContexts();
     const { nodes: deltas } = await chord.listDeltas();
-    const at = async (clientVersion: number) => chord.syncContext('c', { clientVersion, clientEpoch: epoch });
+    const at = async (version: number) => chord.syncContext('c', { version, epoch });
     const handedOut = [
       delta,
       await context(),

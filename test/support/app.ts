@@ -1,6 +1,6 @@
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
-import { type ChordOptions, createChord } from '../../src/chord.ts';
+import { type ChordOptions, createService } from '../../src/chord.ts';
 import type { Logger } from '../../src/observability/logger.ts';
 import { EventStreams } from '../../src/server/sse.ts';
 import { createGraphQLServer } from '../../src/server/yoga.ts';
@@ -85,7 +85,7 @@ export function openGraphQL(
   options: ChordOptions = {},
   given: { readonly maxRequestBytes?: number } = {},
 ): GraphQLHarness {
-  const chord = createChord(options);
+  const chord = createService(options);
   const logger = new RecordingLogger();
   const yoga = createGraphQLServer({
     chord,

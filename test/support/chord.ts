@@ -54,10 +54,10 @@ export function positionOf({ epoch, version }: Position): Position {
 
 /** The position as a client sends it. */
 export function clientAt({ epoch, version }: Position): {
-  readonly clientEpoch: string;
-  readonly clientVersion: number;
+  readonly epoch: string;
+  readonly version: number;
 } {
-  return { clientEpoch: epoch, clientVersion: version };
+  return { epoch, version };
 }
 
 /** What a subscription can be asked for. */

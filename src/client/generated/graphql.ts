@@ -29,13 +29,13 @@ export type ContextFilter = {
 
 /** Why the whole context is sent. */
 export type FullContextReason =
-  /** The client knows a version that the store does not have. */
+  /** The client has a later version than the store. */
   | 'CLIENT_AHEAD'
-  /** The client knows another life of the context. */
+  /** The client has a position in another epoch of the context. */
   | 'EPOCH_CHANGED'
   /** The client has no position. */
   | 'NO_POSITION'
-  /** The merged delta would be larger than the context, or merge too many. */
+  /** The merged delta is heavier than the state, or would merge more than `maxMergeDeltas`. */
   | 'SMALLER'
   /** The deltas that the client lacks are not retained. */
   | 'TOO_OLD';

@@ -1,0 +1,118 @@
+/** Chord as its users see it: the verbs, what they take and what they answer. The GraphQL API has the same ones. */
+import type { Delta } from '../delta/delta.ts';
+import type { JsonObject } from '../delta/json.ts';
+import type { ClientPosition, ContextEvent, ContextRecord, Position } from '../model.ts';
+import type { ContextPage, DeltaPage, ListContextsOptions, ListDeltasOptions } from './lists.ts';
+
+/** What every write takes beside what it changes. Null counts as absent. */
+export interface WriteOptions {
+  /** Refuse unless the context is at this version; 0: unless there is none. */
+  readonly expectedVersion?: number | null | undefined;
+  /** Refuse unless the context is in this epoch, at any version. */
+  readonly expectedEpoch?: string | null | undefined;
+  /** 1 to 255 bytes. Within `idempotencyWindowMs` the same key and request answer the first outcome, and do no more. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A label of the writer, on the delta: how a client recognises its own echo. 1 to 255 bytes. */
+  readonly origin?: string | null | undefined;
+}
+
+export interface SetOptions extends WriteOptions {
+  /** Time to live after each write, 1 ms to 1,000 years; null: for ever; absent: as before. */
+  readonly ttlMs?: number | null | undefined;
+}
+
+export interface UpdateOptions extends SetOptions {
+  /** Paths to remove after the merge, each a list of keys. A path that leads to nothing is ignored. */
+  readonly remove?: readonly (readonly string[])[] | null | undefined;
+}
+
+/** What a delete did; `epoch` and `version` are the context's last ones. */
+export interface DeleteResult extends Position {
+  readonly contextId: string;
+  /** The idempotency key had done this before. */
+  readonly duplicate: boolean;
+}
+
+/** What a write did; `epoch` and `version` say where it put the context. */
+export interface WriteResult extends DeleteResult {
+  /** False: the context was as wanted already. Its version is kept, its expiry renewed. */
+  readonly changed: boolean;
+  /** Null: nothing changed, or a duplicate whose delta is no longer retained. */
+  readonly delta: Delta | null;
+  /** Reads the context as it is now; null: gone meanwhile. */
+  context(): Promise<ContextRecord | null>;
+}
+
+/** How to follow. */
+export interface FollowOptions {
+  /** Ends the subscription. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What is going on in this process. */
+export interface ChordStats {
+  /** Subscriptions that are attached. */
+  readonly followers: number;
+  /** Contexts that are watched for them. */
+  readonly watchedContexts: number;
+  /** Writes that wait, are under way, or have their refusal confirmed. */
+  readonly queuedWrites: number;
+}
+
+/** A subscription: pull it, or use it in a `for await`. Leaving the loop, `return()` or disposing ends it. */
+export type ContextEvents = AsyncIterableIterator<ContextEvent, undefined, unknown> & AsyncDisposable;
+
+/**
+ * The verbs of Chord. Each of them may throw BadUserInputError for an argument that it does not accept, and
+ * BackendUnavailableError when the store does not answer or is closed.
+ */
+export interface Chord extends AsyncDisposable {
+  /**
+   * Replaces the whole state, or brings the context into being.
+   *
+   * @throws VersionConflictError, IdempotencyConflictError, InvalidStateError, LimitExceededError.
+   */
+  setContext(id: string, state: JsonObject, options?: SetOptions): Promise<WriteResult>;
+
+  /**
+   * Merges `changes` into the state: objects merge key by key, everything else (arrays, scalars, null) replaces.
+   *
+   * @throws ContextNotFoundError and what `setContext` throws.
+   */
+  updateContext(id: string, changes: JsonObject, options?: UpdateOptions): Promise<WriteResult>;
+
+  /** @throws ContextNotFoundError, VersionConflictError, IdempotencyConflictError, LimitExceededError. */
+  deleteContext(id: string, options?: WriteOptions): Promise<DeleteResult>;
+
+  /** The context as it is; null: there is none. */
+  getContext(id: string): Promise<ContextRecord | null>;
+
+  /**
+   * What a client at this position lacks: nothing, one merged delta, the whole context with the reason, or that it is
+   * gone. Null: there is neither a context nor a trace of one.
+   */
+  syncContext(id: string, position?: ClientPosition): Promise<ContextEvent | null>;
+
+  /**
+   * Stays up to date: first what `syncContext` answers, then every later change, without a gap or a duplicate. Pull
+   * it as fast as you can take it; who is slow is told the one event that leads to now. Nothing is held before the
+   * first `next()`; ending it or the signal frees everything.
+   *
+   * @throws BadUserInputError at once; BackendUnavailableError from the first `next()`, later the store is asked again.
+   */
+  follow(id: string, position?: ClientPosition, options?: FollowOptions): ContextEvents;
+
+  /** A page of contexts, by id in UTF-8 byte order. */
+  listContexts(options?: ListContextsOptions): Promise<ContextPage>;
+
+  /** A page of retained deltas, by version; of all contexts in order of their ids when none is named. */
+  listDeltas(options?: ListDeltasOptions): Promise<DeltaPage>;
+
+  /** Resolves when the store answers. */
+  ping(): Promise<void>;
+
+  stats(): ChordStats;
+
+  /** Ends every `follow`, then closes the store, also one that was passed in. Later calls are refused. */
+  close(): Promise<void>;
+}
