@@ -6,6 +6,7 @@ import { type Config, loadConfig } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
 import { helpText } from './config/help.ts';
 import type { OptionValues } from './config/table.ts';
+import { codeOf } from './config/words.ts';
 import type { DeltaFormatter } from './delta/format.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 
@@ -104,7 +105,7 @@ function exitOnSurprise(logger: Logger): void {
 
 /** Why the address cannot be used and what to do about it; undefined when the start failed for another reason. */
 function startProblem(error: unknown, { host, port }: OptionValues): string | undefined {
-  switch ((error as NodeJS.ErrnoException | null)?.code) {
+  switch (codeOf(error)) {
     case 'EADDRINUSE':
       return `Port ${port} of ${host} is in use. Stop what uses it, or choose another by --port or CHORD_PORT (0: any free one).`;
     case 'EACCES':
@@ -131,5 +132,6 @@ function fail(message: string, exitCode: number): never {
 
 function packageVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  // Our own package.json, which has one.
   return String((manifest as { readonly version?: unknown }).version);
 }

@@ -275,8 +275,9 @@ export interface Backend {
   nextDue(kind: DueKind): Promise<number | undefined>;
 
   /**
-   * Removes the context if its `expiresAtMs` is `nowMs` or earlier, decided again inside the removing step, and if it is
-   * still at `at` when that is given; postponed or not. Corrects the entry of one that is not due. Leaves a tombstone with cause EXPIRED, announced. Answers where it was, or undefined.
+   * Removes the context if, seen inside the removing step, its `expiresAtMs` is at most `nowMs` (whatever `postpone`
+   * said) and, when `at` is given, it still stands there. Leaves a tombstone with cause EXPIRED, announced, and answers
+   * where the context was; otherwise undefined, and an entry that was too early is put right.
    */
   expire(id: string, nowMs: number, at?: Position): Promise<Position | undefined>;
 

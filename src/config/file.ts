@@ -3,7 +3,7 @@ import { basename, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ConfigError } from './config-error.ts';
 import { codeTable, type Given, optionNames } from './table.ts';
-import { show, suggestion } from './words.ts';
+import { codeOf, show, suggestion } from './words.ts';
 
 /** Looked for in the working directory. */
 export const configFileNames = ['chord.config.js', 'chord.config.mjs', 'chord.config.ts'];
@@ -62,9 +62,10 @@ export async function readFile(path: string): Promise<FileContents> {
 async function importDefault(path: string, file: string): Promise<unknown> {
   try {
     const module: unknown = await import(pathToFileURL(path).href);
+    // Whatever it is, `default` is looked at, and nothing else.
     return (module as { readonly default?: unknown }).default;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_UNKNOWN_FILE_EXTENSION' && file.endsWith('ts')) {
+    if (codeOf(error) === 'ERR_UNKNOWN_FILE_EXTENSION' && file.endsWith('ts')) {
       throw new ConfigError(
         `Node ${process.versions.node} cannot run ${file}. Rename it to chord.config.js, written in plain JavaScript, or use Node 22.18 or newer.`,
         { cause: error },
@@ -90,5 +91,6 @@ function checkTimeProvider(label: string, value: unknown): () => number {
   if (typeof now !== 'number' || !Number.isFinite(now)) {
     throw new ConfigError(`${label} answered ${show(now)}; expected ${expected}.`);
   }
+  // It answered a number just now.
   return provider as () => number;
 }

@@ -19,6 +19,11 @@ export function show(value: unknown): string {
   return shown.length > 100 ? `${shown.slice(0, 100)}…` : shown;
 }
 
+/** The `code` that Node puts on its errors; undefined when there is none. */
+export function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+}
+
 /** Ends a message about a name that is not known; `help` says where to look. */
 export function suggestion(wrong: string, known: readonly string[], help = ' See --help.'): string {
   const [nearest] = known.toSorted((a, b) => distance(wrong, a) - distance(wrong, b));

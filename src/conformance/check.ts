@@ -15,6 +15,7 @@ export function assertSame(actual: unknown, expected: unknown, what: string): vo
 
 function plain(value: unknown): JsonValue {
   if (Array.isArray(value)) return value.map(plain);
+  // What a store answers is made of JSON and undefined.
   if (!isJsonObject(value)) return value === undefined ? '(undefined)' : (value as JsonValue);
   const object: JsonObject = {};
   for (const [key, child] of Object.entries(value)) if (child !== undefined) setKey(object, key, plain(child));
@@ -30,6 +31,7 @@ export function assertKind<T extends Kinds, K extends T['kind']>(
   what: string,
 ): Extract<T, { readonly kind: K }> {
   assert.equal(value.kind, kind, `${what}: ${JSON.stringify(value)}`);
+  // The kind was just compared.
   return value as Extract<T, { readonly kind: K }>;
 }
 

@@ -1,4 +1,4 @@
-import { execute, GraphQLError, Lexer, Source, subscribe, syntaxError, TokenKind } from 'graphql';
+import { execute, GraphQLError, subscribe } from 'graphql';
 import { createYoga, type Plugin, type YogaLogger, type YogaServerInstance } from 'graphql-yoga';
 import type { RequestScope } from '../graphql/request.ts';
 import { schema } from '../graphql/schema.ts';
@@ -6,6 +6,7 @@ import type { Logger } from '../observability/logger.ts';
 import type { ChordService } from '../service/service.ts';
 import { DocumentCache, forgetInvalid, noErrorCache } from './document-cache.ts';
 import { useGraphiQL } from './graphiql.ts';
+import { limitDocuments } from './limits.ts';
 import { createErrorMask } from './mask-error.ts';
 import type { EventStreams } from './sse.ts';
 
@@ -80,33 +81,3 @@ const refuseBrokenParameters: Plugin = {
     });
   },
 };
-
-/** A document of so many tokens, or nested so deep, is no mistake of a person's; parser and validator recurse. */
-const maxTokens = 10_000;
-const maxNesting = 500;
-
-const limitDocuments: Plugin = {
-  onParse: ({ parseFn, setParseFn }) => {
-    setParseFn((text, options) => {
-      const source = text instanceof Source ? text : new Source(text);
-      assertShallow(source);
-      return parseFn(source, { ...options, maxTokens });
-    });
-  },
-};
-
-/** @throws GraphQLError at the first bracket that is too deep, and what the lexer reports on the way there. */
-function assertShallow(source: Source): void {
-  const lexer = new Lexer(source);
-  let nesting = 0;
-  for (let count = 0; count <= maxTokens; count++) {
-    const { kind, start } = lexer.advance();
-    if (kind === TokenKind.EOF) return;
-    if (opening.has(kind)) nesting++;
-    if (closing.has(kind)) nesting--;
-    if (nesting > maxNesting) throw syntaxError(source, start, `Document nests deeper than ${maxNesting} levels.`);
-  }
-}
-
-const opening = new Set<string>([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
-const closing = new Set<string>([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);

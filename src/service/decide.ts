@@ -1,5 +1,5 @@
 /**
- * Plans one write on what is known of a context. Pure: no clock, no store, no randomness.
+ * Plans one write on what is known of a context. Pure but for the epoch that it is given the maker of: no clock, no store.
  *
  * The order of the checks is that of docs/protocol.md: existence, expectedEpoch and expectedVersion, limits.
  */
@@ -33,8 +33,8 @@ export interface WriteRules {
   readonly nowMs: number;
   /** Identity of the store, for the head. */
   readonly serverId: string;
-  /** The epoch to use if the context comes into being. */
-  readonly freshEpoch: string;
+  /** Makes the epoch of a context that comes into being. */
+  readonly newEpoch: () => string;
   /** How many deltas are kept; null: no limit by count. */
   readonly deltaThreshold: number | null;
   readonly maxStateBytes: number;
@@ -92,7 +92,7 @@ function create(
   const stateBytes = emptyStateBytes + growth(changes);
   if (stateBytes > rules.maxStateBytes) return refuse(tooLarge(stateBytes, rules));
   const version = (tombstone?.version ?? 0) + 1;
-  const position = { epoch: rules.freshEpoch, version };
+  const position = { epoch: rules.newEpoch(), version };
   const delta = recordOf(changes, request, { ...position, fromVersion: 0, insertedAtMs: rules.nowMs });
   const head: Head = Object.freeze({
     ...position,

@@ -126,7 +126,7 @@ export class Writer {
       while (open.length > 0) {
         if (attempt === maxAttempts) throw tooManyWriters();
         const rules = this.#rules();
-        const { planned, refused } = planBatch(known, open, rules, newEpoch);
+        const { planned, refused } = planBatch(known, open, rules);
         // Each settles its own write, whatever happens; the queue need not wait for it.
         for (const pending of refused) void this.#confirmRefusal(pending, queue);
         open = planned.map(({ pending }) => pending);
@@ -210,11 +210,11 @@ export class Writer {
   }
 
   #rules(): WriteRules {
-    const { backend, clock, deltaThreshold, maxStateBytes, defaultTtlMs } = this.#options;
+    const { backend, clock, newEpoch, deltaThreshold, maxStateBytes, defaultTtlMs } = this.#options;
     return {
       nowMs: clock.now(),
       serverId: backend.serverId,
-      freshEpoch: '',
+      newEpoch,
       deltaThreshold,
       maxStateBytes,
       defaultTtlMs,
@@ -250,15 +250,13 @@ function planBatch(
   known: Known,
   batch: readonly Pending[],
   rules: WriteRules,
-  newEpoch: () => string,
 ): { readonly planned: readonly Planned[]; readonly refused: readonly Pending[] } {
   const planned: Planned[] = [];
   const refused: Pending[] = [];
   const state = new PlannedState(known);
   try {
     for (const [index, pending] of batch.entries()) {
-      const mayCreate = state.known.kind !== 'context';
-      const decision = decide(state.known, pending.request, mayCreate ? { ...rules, freshEpoch: newEpoch() } : rules);
+      const decision = decide(state.known, pending.request, rules);
       if (decision.kind === 'refuse') {
         refused.push(pending);
       } else {

@@ -12,7 +12,7 @@ import { jsonState, updates } from '../support/arbitraries.ts';
 const rules: WriteRules = {
   nowMs: 5_000,
   serverId: 'store',
-  freshEpoch: 'fresh',
+  newEpoch: () => 'fresh',
   deltaThreshold: 100,
   maxStateBytes: 1_000,
   defaultTtlMs: null,
