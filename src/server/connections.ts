@@ -2,18 +2,24 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
- * Which connections owe an answer, so that a server can end without cutting one short.
+ * Which connections owe which answers, so that a server can end without cutting one short, and so that no answer is
+ * made for a connection that is gone.
  *
- * node:http cannot tell: it takes an answer for sent when it is handed over, however slowly its client reads, and a
- * connection on which nothing was ever asked (browsers keep one in reserve) for busy.
+ * node:http cannot tell: it takes an answer for sent when it is handed over, however slowly its client reads; a
+ * connection on which nothing was ever asked (browsers keep one in reserve) for busy; and of answers that wait for
+ * their turn on a connection (pipelining) it forgets that the connection was closed.
  */
 export class Connections {
-  readonly #owed = new Map<Socket, number>();
+  readonly #owed = new Map<Socket, Set<ServerResponse>>();
   #isEnding = false;
 
   opened(socket: Socket): void {
-    this.#owed.set(socket, 0);
-    socket.once('close', () => this.#owed.delete(socket));
+    const owed = new Set<ServerResponse>();
+    this.#owed.set(socket, owed);
+    socket.once('close', () => {
+      this.#owed.delete(socket);
+      for (const response of owed) if (response.socket === null) abandon(response);
+    });
   }
 
   /** The connection speaks another protocol from now on. */
@@ -22,20 +28,24 @@ export class Connections {
   }
 
   asked(socket: Socket, response: ServerResponse): void {
-    this.#owe(socket, 1);
-    response.once('close', () => this.#owe(socket, -1));
+    const owed = this.#owed.get(socket);
+    if (owed === undefined) return;
+    owed.add(response);
+    response.once('close', () => {
+      owed.delete(response);
+      if (this.#isEnding && owed.size === 0) socket.destroySoon();
+    });
   }
 
   /** Closes every connection as soon as it owes nothing. */
   end(): void {
     this.#isEnding = true;
-    for (const [socket, owed] of this.#owed) if (owed === 0) socket.destroySoon();
+    for (const [socket, owed] of this.#owed) if (owed.size === 0) socket.destroySoon();
   }
+}
 
-  #owe(socket: Socket, count: number): void {
-    const owed = (this.#owed.get(socket) ?? 0) + count;
-    if (!this.#owed.has(socket)) return;
-    this.#owed.set(socket, owed);
-    if (this.#isEnding && owed === 0) socket.destroySoon();
-  }
+/** An answer that never got the connection: nobody else tells those who make it. */
+function abandon(response: ServerResponse): void {
+  response.destroy();
+  response.emit('close');
 }

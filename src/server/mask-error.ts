@@ -9,6 +9,7 @@ import type { Logger } from '../observability/logger.ts';
 export function createErrorMask(logger: Logger): (error: unknown) => GraphQLError {
   return (error) => {
     const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
+    if (original instanceof MaskedError) return original;
     if (original instanceof ChordError) return rewrite(error, original.message, extensionsOf(original));
     if (original instanceof GraphQLError && error instanceof GraphQLError) {
       return rewrite(error, error.message, knownExtensions(error));
@@ -43,7 +44,10 @@ function extensionsOf(error: ChordError): Record<string, unknown> {
 
 /** The same error, where it happened, in other words. */
 export function rewrite(error: unknown, message: string, extensions: Record<string, unknown>): GraphQLError {
-  if (!(error instanceof GraphQLError)) return new GraphQLError(message, { extensions });
+  if (!(error instanceof GraphQLError)) return new MaskedError(message, { extensions });
   const { nodes = null, source = null, positions = null, path = null } = error;
-  return new GraphQLError(message, { nodes, source, positions, path, extensions });
+  return new MaskedError(message, { nodes, source, positions, path, extensions });
 }
+
+/** One that says what a client may know, however often it is looked at. */
+class MaskedError extends GraphQLError {}

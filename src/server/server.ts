@@ -34,14 +34,16 @@ export class ChordServer {
   readonly #http: Server;
   readonly #yoga: Yoga;
   readonly #webSockets: WebSocketTransport;
-  readonly #streams = new EventStreams();
+  readonly #streams: EventStreams;
   readonly #connections = new Connections();
   readonly #stallWatch: StallWatch;
+  #listening: Promise<void> | undefined;
   #isDraining = false;
 
   constructor(options: ServerOptions) {
     const { chord, logger, graphiql, maxRequestBytes, slowReaderTimeoutMs } = options;
     this.#options = options;
+    this.#streams = new EventStreams(logger);
     this.#stallWatch = new StallWatch(slowReaderTimeoutMs);
     this.#yoga = createGraphQLServer({ chord, logger, graphiql, maxRequestBytes, streams: this.#streams });
     this.#webSockets = new WebSocketTransport({
@@ -80,14 +82,16 @@ export class ChordServer {
    * @throws what `listen` of node:net reports, for example EADDRINUSE.
    */
   async listen(): Promise<string> {
+    if (this.#isDraining) throw new Error('The server was stopped, and does not start again: make another one.');
     const { host, port } = this.#options;
-    await new Promise<void>((resolve, reject) => {
+    this.#listening ??= new Promise<void>((resolve, reject) => {
       this.#http.once('error', reject);
       this.#http.listen({ host, port }, () => {
         this.#http.off('error', reject);
         resolve();
       });
     });
+    await this.#listening;
     // A TCP server has an address of this shape as long as it listens.
     const { port: actual } = this.#http.address() as AddressInfo;
     const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
@@ -100,6 +104,8 @@ export class ChordServer {
    */
   async close(): Promise<void> {
     this.#isDraining = true;
+    // Whoever called `listen` hears of its failure.
+    await this.#listening?.catch(() => undefined);
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     this.#streams.drain();
     this.#webSockets.drain();
@@ -119,6 +125,10 @@ export class ChordServer {
     // After the answer the connection ends, so that the client finds another server.
     if (this.#isDraining) response.setHeader('connection', 'close');
     if (handleHealth(request, response, { ping: () => chord.ping(), isDraining: this.#isDraining })) return;
+    if (!URL.canParse(request.url ?? '', `http://${request.headers.host ?? 'localhost'}`)) {
+      response.writeHead(400, { 'content-type': 'text/plain' }).end('The request target or the Host header is no URL.');
+      return;
+    }
     if (request.url === '/') {
       response.writeHead(302, { location: endpoint }).end();
       return;

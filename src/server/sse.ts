@@ -8,6 +8,8 @@ import type { ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { RequestScope } from '../graphql/request.ts';
 import type { Position } from '../model.ts';
+import type { Logger } from '../observability/logger.ts';
+import { createErrorMask } from './mask-error.ts';
 
 const mediaType = 'text/event-stream';
 /** Ends a position: after GONE and NO_CONTEXT. Version 0 is what no context has. */
@@ -37,7 +39,12 @@ export type StreamScope = Pick<RequestScope, 'resumeFrom' | 'onPosition'>;
 export class EventStreams {
   readonly #open = new Set<EventStream>();
   readonly #lastIds = new WeakMap<Request, LastId>();
+  readonly #mask: (error: unknown) => GraphQLError;
   #isDraining = false;
+
+  constructor(logger: Logger) {
+    this.#mask = createErrorMask(logger);
+  }
 
   /** The part of a request's scope that an event stream needs; empty when the answer cannot be one. */
   scopeOf(request: Request): StreamScope {
@@ -67,6 +74,7 @@ export class EventStreams {
               if (this.#isDraining) stream.drain();
             },
             onEnd: () => this.#open.delete(stream),
+            onFailure: this.#mask,
           });
           const headers = { 'content-type': mediaType, 'cache-control': 'no-cache', 'x-accel-buffering': 'no' };
           // A Node stream is piped as it is, with its backpressure; the type only knows the web's bodies.
@@ -90,6 +98,8 @@ interface LastId {
 interface StreamLife {
   readonly onOpen: () => void;
   readonly onEnd: () => void;
+  /** Logs what nobody expected, and answers what the client may know of it. */
+  readonly onFailure: (error: unknown) => GraphQLError;
 }
 
 /**
@@ -120,11 +130,11 @@ class EventStream extends Readable {
       (next) => {
         this.#isPulling = false;
         if (this.#isEnding) return;
-        if (next.done === true) this.#end('event: complete\ndata:\n\n');
-        else this.push(toEvent(this.#last.id, next.value));
+        if (next.done === true) this.#end(complete);
+        else this.#tell(next.value);
       },
       // Masked already. What stops a subscription passes: the client is told, and to come back.
-      (error: GraphQLError) => this.#end(`${toEvent(this.#last.id, { errors: [error] })}${retry}`),
+      (error: GraphQLError) => this.#end(`${toEvent(undefined, { errors: [error] })}${retry}`),
     );
   }
 
@@ -153,6 +163,18 @@ class EventStream extends Readable {
     if (!this.#isEnding) this.push(`:\n${retry}`);
   }
 
+  #tell(result: ExecutionResult): void {
+    let event: string;
+    try {
+      // An event that failed did not bring the client to its position.
+      event = toEvent(result.data === null ? undefined : this.#last.id, result);
+    } catch (error) {
+      // Longer than a string can be, or a formatter's answer that is no JSON.
+      return this.#end(`${toEvent(undefined, { errors: [this.#life.onFailure(error)] })}${complete}`);
+    }
+    this.push(event);
+  }
+
   #end(lastWords: string): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
@@ -166,6 +188,7 @@ class EventStream extends Readable {
   }
 }
 
+const complete = 'event: complete\ndata:\n\n';
 const retry = `retry: ${retryMs}\n\n`;
 
 function toEvent(id: string | undefined, result: ExecutionResult): string {

@@ -7,13 +7,21 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { CloseCode, handleProtocols, makeServer, type ServerOptions, type SubscribePayload } from 'graphql-ws';
+import {
+  CloseCode,
+  handleProtocols,
+  MessageType,
+  makeServer,
+  type ServerOptions,
+  type SubscribePayload,
+} from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { RequestScope } from '../graphql/request.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { ChordService } from '../service/service.ts';
 import { ServerCloseCode } from './close-codes.ts';
-import { rewrite } from './mask-error.ts';
+import { Inbox } from './inbox.ts';
+import { createErrorMask, rewrite } from './mask-error.ts';
 import type { StallWatch } from './stall-watch.ts';
 import type { Yoga } from './yoga.ts';
 
@@ -68,7 +76,11 @@ export class WebSocketTransport {
   /** Tells every client to connect again. No `complete` is sent: it would end their subscriptions for good. */
   drain(): void {
     clearInterval(this.#pings);
-    for (const socket of this.#sockets.clients) socket.close(ServerCloseCode.ServiceRestart, 'Service restart');
+    for (const socket of this.#sockets.clients) {
+      // The client's answer to the close must be read.
+      socket.resume();
+      socket.close(ServerCloseCode.ServiceRestart, 'Service restart');
+    }
   }
 
   /** Ends what did not end by itself. */
@@ -82,20 +94,22 @@ export class WebSocketTransport {
     request.socket.setKeepAlive(true, 30_000);
     // Broken frames and resets: `ws` closes the socket itself.
     socket.on('error', (error) => logger.debug('WebSocket failed', { error }));
+    const inbox = new Inbox(socket);
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
-        send: (data) => send(socket, data),
+        send: (data) => send(socket, data, inbox),
         close: (code, reason) => socket.close(code, reason),
-        onMessage: (listener) => {
-          socket.on('message', (data: Buffer) => {
-            listener(data.toString()).catch((error: unknown) => {
+        // Without the payload, which graphql-ws would send back: a client could make us hold what it does not read.
+        onPing: () => send(socket, pong, inbox),
+        onMessage: (listener) =>
+          inbox.onMessage((message) => {
+            listener(message).catch((error: unknown) => {
               if (isServerMessage(error)) return socket.close(CloseCode.BadRequest, 'Invalid message received');
               logger.error('unexpected error', { error });
               socket.close(CloseCode.InternalServerError, 'Unexpected error.');
             });
-          });
-        },
+          }),
       },
       { request },
     );
@@ -112,13 +126,18 @@ export class WebSocketTransport {
 }
 
 /** Resolves when the socket has taken the data, which is what slows the sender down to the reader. */
-function send(socket: WebSocket, data: string): Promise<void> {
+function send(socket: WebSocket, data: string, inbox: Inbox): Promise<void> {
   return new Promise((resolve) => {
     if (socket.readyState !== socket.OPEN) return resolve();
     // A socket that fails is closed by `ws`, and its subscriptions end with that.
-    socket.send(data, () => resolve());
+    socket.send(data, () => {
+      inbox.written();
+      resolve();
+    });
   });
 }
+
+const pong = JSON.stringify({ type: MessageType.Pong });
 
 /** A client that sends what only servers say; graphql-ws takes that for a fault of its own. */
 function isServerMessage(error: unknown): boolean {
@@ -133,6 +152,7 @@ interface Extra {
 type Enveloped = ReturnType<Yoga['getEnveloped']>;
 
 function protocolOptions({ yoga, chord, logger }: WebSocketOptions): ServerOptions<Record<string, unknown>, Extra> {
+  const mask = createErrorMask(logger);
   const envelopes = new WeakMap<object, Enveloped>();
   const envelopeOf = (args: ExecutionArgs): Enveloped => {
     const envelope = envelopes.get(args);
@@ -157,16 +177,29 @@ function protocolOptions({ yoga, chord, logger }: WebSocketOptions): ServerOptio
     },
     onNext: (_ctx, _id, _payload, _args, { data, errors }) =>
       errors === undefined ? undefined : { ...(data === undefined ? {} : { data }), errors: errors.map(toWire) },
-    onError: (_ctx, _id, _payload, errors) => errors.map(toWire),
-    execute: (args) => envelopeOf(args).execute(args),
-    subscribe: (args) => envelopeOf(args).subscribe(args),
+    // Also what a subscription failed with: what cannot be said in JSON, for example.
+    onError: (_ctx, _id, _payload, errors) => errors.map((error) => toWire(mask(error))),
+    execute: (args) => guard(mask, () => envelopeOf(args).execute(args)),
+    subscribe: (args) => guard(mask, () => envelopeOf(args).subscribe(args)),
   };
+}
+
+/** A failure as a result: thrown, it would close the socket and end every other operation on it. */
+async function guard<T>(
+  mask: (error: unknown) => GraphQLError,
+  run: () => T | Promise<T>,
+): Promise<T | { readonly errors: readonly GraphQLError[] }> {
+  try {
+    return await run();
+  } catch (error) {
+    return { errors: [mask(error)] };
+  }
 }
 
 /** Without what yoga notes for HTTP. */
 function toWire(error: GraphQLError): GraphQLFormattedError {
   const { http: _http, ...extensions } = error.extensions;
-  return rewrite(error, error.message, extensions).toJSON();
+  return rewrite(error, error.message, { code: 'BAD_USER_INPUT', ...extensions }).toJSON();
 }
 
 async function prepare(

@@ -9,6 +9,7 @@ import { useGraphiQL } from './graphiql.ts';
 import { limitDocuments } from './limits.ts';
 import { createErrorMask } from './mask-error.ts';
 import type { EventStreams } from './sse.ts';
+import { refuseConditionalRoots } from './subscription-root.ts';
 
 /** Where GraphQL is, over every transport. */
 export const endpoint = '/graphql';
@@ -41,6 +42,8 @@ export function createGraphQLServer({ chord, logger, streams, graphiql, maxReque
     logging: quiet(logger),
     parserAndValidationCache: { documentCache: documents, errorCache: noErrorCache },
     batching: false,
+    // Nothing is known of who asks, so nothing is gained by cookies, and other sites must not send them along.
+    cors: { origin: '*', credentials: false },
     multipart: false,
     landingPage: false,
     graphiql: false,
@@ -48,6 +51,7 @@ export function createGraphQLServer({ chord, logger, streams, graphiql, maxReque
       useGraphQLJs,
       refuseBrokenParameters,
       limitDocuments,
+      refuseConditionalRoots,
       forgetInvalid(documents),
       streams.plugin,
       ...(graphiql ? [useGraphiQL(endpoint)] : []),

@@ -1,10 +1,12 @@
 /** What docs/protocol.md says and no other test holds. */
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { MemoryBackend } from '../../src/backend/memory.ts';
-import { openGraphQL } from '../support/app.ts';
+import { openGraphQL, post, startApp, stopApps } from '../support/app.ts';
 import { clientAt, openChord, openOn, rejectionOf } from '../support/chord.ts';
 import { ManualClock } from '../support/clock.ts';
 import { FaultyBackend } from '../support/faulty-backend.ts';
+
+afterEach(stopApps);
 
 test('what is wrong with the arguments is told before anything about the context', async () => {
   const { chord } = openChord({ maxStateDepth: 2, forbiddenKeys: ['secret'] });
@@ -60,7 +62,22 @@ test('a client further behind than is ever merged is told SMALLER, whatever beca
   const { epoch } = await chord.setContext('c', { n: 1 });
   for (const n of [2, 3]) await chord.updateContext('c', { n });
   backend.hole = 3;
-  const told = (clientVersion: number) => chord.syncContext('c', { clientEpoch: epoch, clientVersion });
+  const told = (version: number) => chord.syncContext('c', { epoch, version });
   expect(await told(1)).toMatchObject({ kind: 'full', reason: 'SMALLER' });
   expect(await told(2)).toMatchObject({ kind: 'full', reason: 'TOO_OLD' });
 });
+
+test.each([
+  ['10,000 tokens', `{${' __typename'.repeat(9_998)} }`, `{${' __typename'.repeat(9_999)} }`],
+  ['500 levels', nested(500), nested(501)],
+])('a document of %s is read, and one of more does not parse', async (_, largest, tooLarge) => {
+  const { url } = await startApp();
+  expect(JSON.stringify(await post(url, { query: largest }))).not.toContain('GRAPHQL_PARSE_FAILED');
+  const { errors } = await post(url, { query: tooLarge });
+  expect(errors?.[0]?.extensions).toMatchObject({ code: 'GRAPHQL_PARSE_FAILED' });
+});
+
+/** A query with so many brackets open at once: of the selection, the arguments and a list in a list. */
+function nested(levels: number): string {
+  return `{ contexts(ids: ${'['.repeat(levels - 2)}${']'.repeat(levels - 2)}) { nodes { id } } }`;
+}

@@ -4,6 +4,7 @@ import { CloseCode } from 'graphql-ws';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ServerCloseCode } from '../../src/server/close-codes.ts';
 import { startApp, stopApps } from '../support/app.ts';
+import { holdingsIn, isThere } from './held-by.ts';
 import { anchorsOf, blocksOf, checkout, pages, proseOf, quoted, read, rowsOf, sectionOf } from './pages.ts';
 import { Walker } from './walker.ts';
 
@@ -11,61 +12,36 @@ const page = read('docs/protocol.md');
 
 afterEach(stopApps);
 
-interface Rule {
-  readonly number: string;
-  /** `file: title`, or `file: describe > title`. */
-  readonly heldBy: readonly (readonly [file: string, title: string])[];
-}
-
-/** Items of a list that begin with a bold number, and the references in their last lines. */
-const rules: readonly Rule[] = [...page.matchAll(/^- \*\*([A-Z]\d+)\*\* (.*\n(?: {2}.*\n)*)/gm)].map(
-  ([, number = '', text = '']) => {
-    const references = text.split(/\\\n {2}\*Held by\* /)[1]?.replaceAll(/\s+/g, ' ') ?? '';
-    const heldBy = [...references.matchAll(/`([^`]+)`: ((?:"[^"]+"(?:, )?)+)/g)].flatMap(([, file = '', titles = '']) =>
-      [...titles.matchAll(/"([^"]+)"/g)].map(([, title = '']) => [file, title] as const),
-    );
-    return { number, heldBy };
-  },
-);
-
-/** The titles of a test file in its order, as they are written there: `%s` of a table stays what it is. */
-function titlesIn(file: string): readonly string[] {
-  return [...read(file).matchAll(/\(\s*(['"`])((?:(?!\1|\n).)+)\1,\s*(?:\(|\{|async\b)/g)].map(
-    ([, , title = '']) => title,
-  );
-}
-
-/** Whether the title is in the file once; of a group only from its begin on. */
-function isThere(file: string, title: string): boolean {
-  if (!existsSync(join(checkout, file))) return false;
-  const titles = titlesIn(file);
-  const [outer = '', inner] = title.split(' > ');
-  if (inner === undefined) return titles.filter((known) => known === title).length === 1;
-  return titles.includes(outer) && titles.slice(titles.indexOf(outer)).includes(inner);
-}
+/** Items of a list that begin with a bold number. */
+const rules = [...page.matchAll(/^- \*\*([A-Z]\d+)\*\* /gm)].map(([, number = '']) => number);
+const holdings = holdingsIn(sectionOf(page, 'What holds each rule'));
 
 describe('the rules of docs/protocol.md', () => {
   test('are numbered from 1 on within their letter, each number once and in order', () => {
-    const letters = [...new Set(rules.map(({ number }) => number.charAt(0)))];
+    const letters = [...new Set(rules.map((number) => number.charAt(0)))];
     expect(letters).toEqual(['W', 'V', 'D', 'S', 'L', 'P', 'R']);
     const wanted = letters.flatMap((letter) =>
-      rules.filter(({ number }) => number.startsWith(letter)).map((_, index) => `${letter}${index + 1}`),
+      rules.filter((number) => number.startsWith(letter)).map((_, index) => `${letter}${index + 1}`),
     );
-    expect(rules.map(({ number }) => number)).toEqual(wanted);
+    expect(rules).toEqual(wanted);
   });
 
-  test.each(rules.map(({ number, heldBy }) => [number, heldBy] as const))(
-    '%s names tests that are there',
-    (_, heldBy) => {
-      expect(heldBy).not.toEqual([]);
-      expect(heldBy.filter(([file, title]) => !isThere(file, title))).toEqual([]);
-    },
-  );
+  test('are those of the table of tests, in its order', () => {
+    expect([...new Set(holdings.map(({ number }) => number))]).toEqual(rules);
+    const rows = holdings.map(({ number, file }) => `${number} ${file}`);
+    expect(new Set(rows).size).toBe(rows.length);
+  });
+
+  test.each(rules)('%s names tests that are there', (rule) => {
+    const held = holdings.filter(({ number }) => number === rule);
+    const titles = held.flatMap(({ file, titles: ofFile }) => ofFile.map((title) => [file, title] as const));
+    expect(titles).not.toEqual([]);
+    expect(titles.filter(([file, title]) => !isThere(file, title))).toEqual([]);
+  });
 
   test('are the only ones that are mentioned', () => {
     const mentioned = new Set(proseOf(page).match(/\b[WVDSLPR]\d+\b/g));
-    const numbers = rules.map(({ number }) => number);
-    expect([...mentioned].filter((number) => !numbers.includes(number))).toEqual([]);
+    expect([...mentioned].filter((number) => !rules.includes(number))).toEqual([]);
   });
 });
 
@@ -153,5 +129,12 @@ describe('the links', () => {
       return anchor !== undefined && !anchorsOf(read(target)).includes(anchor);
     });
     expect(broken).toEqual([]);
+  });
+
+  test.each(pages())('of %s in backticks, from the root of the project, lead to what is there', (from) => {
+    const paths = quoted(proseOf(read(from))).filter((text) =>
+      /^(docs|examples|schema|scripts|src|test)\/[\w./-]*$/.test(text),
+    );
+    expect(paths.filter((path) => !existsSync(join(checkout, path)))).toEqual([]);
   });
 });

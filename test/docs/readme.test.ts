@@ -9,7 +9,7 @@ import { blocksOf, checkout, read } from './pages.ts';
 import { outputOf, Script, stopScripts } from './script.ts';
 
 const readme = read('README.md');
-const [runIt = '', subscribe = '', write = '', testIt = ''] = blocksOf(readme, 'sh');
+const [runIt = '', subscribe = '', write = '', testIt = '', installIt = ''] = blocksOf(readme, 'sh');
 const [event = ''] = blocksOf(readme, '');
 const [library = '', server = ''] = blocksOf(readme, 'ts');
 const [config = ''] = blocksOf(readme, 'js');
@@ -38,6 +38,8 @@ function folder(name: string, links: Readonly<Record<string, string>>): string {
 
 test('the commands are those of package.json', () => {
   expect([runIt, testIt]).toEqual(['npm install && npm start\n', 'npm install && npm test\n']);
+  // What `folder` below does with a link, so that no registry is asked.
+  expect(installIt).toBe('npm run build         # in this folder\nnpm install ../chord  # in the project\n');
   const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: Readonly<Record<string, string>> };
   for (const [, , name = ''] of readme.matchAll(/npm (run )?(start|test|build)\b/g))
     expect(scripts).toHaveProperty(name);

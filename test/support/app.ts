@@ -90,7 +90,7 @@ export function openGraphQL(
   const yoga = createGraphQLServer({
     chord,
     logger,
-    streams: new EventStreams(),
+    streams: new EventStreams(logger),
     graphiql: false,
     maxRequestBytes: given.maxRequestBytes ?? 8_388_608,
   });

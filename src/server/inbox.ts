@@ -1,0 +1,61 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { WebSocket } from 'ws';
+
+/** So much may wait to be written before further messages of the same socket are looked at. */
+const maxUnsentBytes = 1024 * 1024;
+/** So many messages are handed on before the answers that they cause are counted. */
+const maxBurst = 16;
+
+/**
+ * Hands on the messages of a socket no faster than its answers leave: a client that asks and does not read is not read
+ * either, so what it asked for does not pile up here.
+ */
+export class Inbox {
+  readonly #socket: WebSocket;
+  /** Bounded by what one read of the socket brought: it is paused while something waits. */
+  readonly #waiting: string[] = [];
+  #isWorking = false;
+  #onWritten: (() => void) | undefined;
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.once('close', () => this.written());
+  }
+
+  /** `handle` must not throw. */
+  onMessage(handle: (message: string) => void): void {
+    this.#socket.on('message', (data: Buffer) => {
+      this.#waiting.push(data.toString());
+      if (!this.#isWorking) void this.#work(handle);
+    });
+  }
+
+  /** Called whenever something was written, and when nothing will be any more. */
+  written(): void {
+    this.#onWritten?.();
+  }
+
+  /** Never rejects. */
+  async #work(handle: (message: string) => void): Promise<void> {
+    this.#isWorking = true;
+    while (this.#waiting.length > 0 && this.#isOpen) {
+      for (const message of this.#waiting.splice(0, maxBurst)) handle(message);
+      if (this.#waiting.length > 0) this.#socket.pause();
+      await turn();
+      while (this.#isOpen && this.#socket.bufferedAmount > maxUnsentBytes) await this.#nextWritten();
+    }
+    this.#isWorking = false;
+    if (this.#isOpen) this.#socket.resume();
+  }
+
+  get #isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  #nextWritten(): Promise<void> {
+    this.#socket.pause();
+    return new Promise((resolve) => {
+      this.#onWritten = resolve;
+    });
+  }
+}
