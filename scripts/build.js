@@ -23,7 +23,10 @@ const sources = filesIn('src').filter((file) => file.endsWith('.ts'));
 const isComplete = sources.every((source) =>
   products.every((extension) => existsSync(join('dist', source.slice('src/'.length, -'.ts'.length)) + extension)),
 );
-if (!isComplete) rmSync(buildInfo, { force: true });
+if (!isComplete) {
+  rmSync(buildInfo, { force: true });
+  process.stderr.write('Building…\n');
+}
 
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
 const { status } = spawnSync(process.execPath, [compiler, '--build', 'tsconfig.build.json'], { stdio: 'inherit' });

@@ -30,12 +30,14 @@ export interface ContextRecord extends Position {
 /** Why a client is sent the whole context. See the table in docs/protocol.md. */
 export type FullReason = 'NO_POSITION' | 'EPOCH_CHANGED' | 'CLIENT_AHEAD' | 'TOO_OLD' | 'SMALLER';
 
+/** Why a context is gone. */
 export type GoneCause = 'DELETED' | 'EXPIRED';
 
 interface EventPosition extends Position {
   readonly contextId: string;
 }
 
+/** The whole context: it replaces what the client has. */
 export interface FullContext extends EventPosition {
   readonly kind: 'full';
   readonly reason: FullReason;
@@ -62,9 +64,11 @@ export interface NoContext extends EventPosition {
 /** What `syncContext` answers and `follow` yields. */
 export type ContextEvent = FullContext | Delta | NoChange | ContextGone | NoContext;
 
+/** One page of a list. */
 export interface Page<T> {
   readonly nodes: readonly T[];
   readonly hasNextPage: boolean;
 }
 
+/** Smallest or largest first. */
 export type SortDirection = 'ASC' | 'DESC';

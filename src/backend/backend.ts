@@ -56,6 +56,7 @@ export interface Tombstone extends Position {
   readonly writeId: string;
 }
 
+/** A live context. */
 export interface KnownContext {
   readonly kind: 'context';
   readonly head: Head;
@@ -63,6 +64,7 @@ export interface KnownContext {
   readonly state: JsonObject;
 }
 
+/** Neither a context nor a tombstone. */
 export interface Absent {
   readonly kind: 'absent';
 }
@@ -83,8 +85,11 @@ export type Base =
  * So the floor of a live context stays where it is when the head of a `change` names a lower one.
  */
 export type Step =
-  /** Brings a context into being, with a new epoch; the changes of `delta`, applied to `{}`, are its state. */
-  | { readonly kind: 'create'; readonly head: Head; readonly delta: DeltaRecord }
+  /**
+   * Brings a context into being, with a new epoch; the changes of `delta`, applied to `{}`, are its state. The delta
+   * is not kept when its version is `trimTo` or older.
+   */
+  | { readonly kind: 'create'; readonly head: Head; readonly delta: DeltaRecord; readonly trimTo: number }
   /** One version on: `delta` leads to `head`. Deltas of `trimTo` and older are dropped, `head.floor` says so. */
   | { readonly kind: 'change'; readonly head: Head; readonly delta: DeltaRecord; readonly trimTo: number }
   /**
@@ -100,6 +105,7 @@ export interface Outcome extends Position {
   readonly changed: boolean;
 }
 
+/** What a write wants remembered under its idempotency key. */
 export interface IdempotencyRecord {
   readonly key: string;
   /** Of the verb and its arguments without the key. */
@@ -116,6 +122,7 @@ export interface Write {
   readonly idempotency?: IdempotencyRecord | undefined;
 }
 
+/** What a commit is told beside its writes. */
 export interface CommitOptions {
   readonly nowMs: number;
   /**
@@ -129,6 +136,7 @@ export interface CommitOptions {
   readonly attempt: number;
 }
 
+/** What became of a commit. */
 export type CommitResult =
   /**
    * All writes are stored, durable, and announced. `head` is what the store wrote last, undefined after a removal;
@@ -157,6 +165,7 @@ export type View =
   | Tombstone
   | Absent;
 
+/** What a reader wants to see. Nothing asked for: the head and the state. */
 export interface ReadOptions {
   /** Asks for the deltas after this position; without an epoch, of the epoch that is. */
   readonly since?: { readonly epoch?: string | undefined; readonly version: number } | undefined;
@@ -178,6 +187,7 @@ export type Announcement =
   /** Announcements may have been lost: look at the store. */
   | { readonly kind: 'interrupted' };
 
+/** A listener on an id, until it is closed. */
 export interface Watch {
   /** No announcement reaches the listener after this returned. Idempotent. */
   close(): void;
@@ -186,12 +196,14 @@ export interface Watch {
 /** What becomes due: contexts by `expiresAtMs`, deltas by their oldest `insertedAtMs`, tombstones by `atMs`. */
 export type DueKind = 'context' | 'deltas' | 'tombstone';
 
+/** One entry of a due index. */
 export interface Due {
   readonly id: string;
   /** May be earlier than the truth (the entry corrects itself when it is acted on), never later. */
   readonly dueMs: number;
 }
 
+/** Which due entries, in the order of (due time, id). */
 export interface DueOptions {
   readonly limit: number;
   readonly offset?: number | undefined;
@@ -199,6 +211,7 @@ export interface DueOptions {
   readonly descending?: boolean | undefined;
 }
 
+/** Which ids, in UTF-8 byte order. */
 export interface ListOptions {
   readonly idPrefix?: string | undefined;
   /** Only ids beyond this one, in the direction of the list. */
@@ -208,6 +221,7 @@ export interface ListOptions {
   readonly descending?: boolean | undefined;
 }
 
+/** Which retained deltas, by version. */
 export interface DeltaListOptions {
   /** Only versions above this one, whatever the direction. */
   readonly afterVersion?: number | undefined;
@@ -215,6 +229,7 @@ export interface DeltaListOptions {
   readonly descending?: boolean | undefined;
 }
 
+/** The right of one holder to do something, until it runs out. */
 export interface Lease {
   /** Rises with every change of holder: a store that sees an older one refuses its holder. */
   readonly fence: number;

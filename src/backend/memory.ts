@@ -49,6 +49,7 @@ interface LiveContext {
   log: DeltaLog;
 }
 
+/** Keeps contexts in this process, and forgets them with it. */
 export class MemoryBackend implements Backend {
   readonly serverId = 'memory';
   readonly #byId = new Map<string, LiveContext | Tombstone>();
@@ -226,6 +227,7 @@ export class MemoryBackend implements Backend {
       case 'create': {
         const log = new DeltaLog();
         log.append(step.delta);
+        log.dropTo(step.trimTo);
         this.#insert(id, { kind: 'context', head: step.head, state: state ?? {}, log });
         return { kind: 'moved', position: positionOf(step.head) };
       }

@@ -21,6 +21,7 @@ function codePointRank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
 
+/** By due time, then by id. */
 export function compareDue(a: Due, b: Due): number {
   return a.dueMs - b.dueMs || compareUtf8(a.id, b.id);
 }

@@ -1,4 +1,5 @@
 import type { Outcome } from './backend.ts';
+import { DueIndex } from './due-index.ts';
 
 interface Entry {
   readonly outcome: Outcome;
@@ -7,35 +8,36 @@ interface Entry {
 
 /** Idempotency records by context id and key; what has run out is forgotten as new ones come in. */
 export class OutcomeStore {
-  readonly #byId = new Map<string, Map<string, Entry>>();
-  /** In the order in which they were recorded, which with one window is the order in which they run out. */
-  readonly #order: { readonly id: string; readonly key: string; readonly entry: Entry }[] = [];
-  #first = 0;
+  readonly #byName = new Map<string, Entry>();
+  /** By when they run out: clocks that disagree do not record them in that order. */
+  readonly #due = new DueIndex();
+
+  /** How many are kept. */
+  get size(): number {
+    return this.#byName.size;
+  }
 
   get(id: string, key: string, nowMs: number): Outcome | undefined {
-    const entry = this.#byId.get(id)?.get(key);
+    const entry = this.#byName.get(nameOf(id, key));
     return entry !== undefined && entry.expiresAtMs > nowMs ? entry.outcome : undefined;
   }
 
   set(id: string, key: string, entry: Entry, nowMs: number): void {
     this.#forgetExpired(nowMs);
-    const ofId = this.#byId.get(id) ?? new Map<string, Entry>();
-    this.#byId.set(id, ofId);
-    ofId.set(key, entry);
-    this.#order.push({ id, key, entry });
+    const name = nameOf(id, key);
+    this.#byName.set(name, entry);
+    this.#due.set(name, entry.expiresAtMs);
   }
 
   #forgetExpired(nowMs: number): void {
-    for (let oldest = this.#order[this.#first]; oldest !== undefined; oldest = this.#order[this.#first]) {
-      if (oldest.entry.expiresAtMs > nowMs) break;
-      const ofId = this.#byId.get(oldest.id);
-      if (ofId?.get(oldest.key) === oldest.entry) ofId.delete(oldest.key);
-      if (ofId?.size === 0) this.#byId.delete(oldest.id);
-      this.#first++;
-    }
-    if (this.#first > 1024 && this.#first * 2 > this.#order.length) {
-      this.#order.splice(0, this.#first);
-      this.#first = 0;
+    for (const { id: name } of this.#due.upTo(nowMs, { limit: Number.POSITIVE_INFINITY })) {
+      this.#byName.delete(name);
+      this.#due.set(name, undefined);
     }
   }
+}
+
+/** Of an id and a key, neither of which holds NUL. */
+function nameOf(id: string, key: string): string {
+  return `${id}\0${key}`;
 }

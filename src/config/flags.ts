@@ -27,7 +27,7 @@ export function readFlags(argv: readonly string[]): { readonly values: readonly 
       throw new ConfigError(`There is no flag ${flag}.${suggestion(flag, [...optionNames.map(flagName), '--config'])}`);
     }
     if (values.has(name)) throw new ConfigError(`${flagName(name)} is given twice.`);
-    const value = inline ?? (isBoolean(name) ? String(!negated) : nextValue(rest));
+    const value = inline ?? (isBoolean(name) ? booleanValue(rest, negated) : nextValue(rest));
     if (value === undefined) throw new ConfigError(`${flag} has no value; expected ${table[name].expected}.`);
     values.set(name, { name, label: flag, value: table[name].fromText(value) });
   }
@@ -37,6 +37,12 @@ export function readFlags(argv: readonly string[]): { readonly values: readonly 
 /** Takes the next argument, unless it is a flag itself. */
 function nextValue(rest: string[]): string | undefined {
   return rest[0]?.startsWith('--') ? undefined : rest.shift();
+}
+
+/** A boolean flag alone means true, or false behind `--no-`; a word behind it may say otherwise. */
+function booleanValue(rest: string[], negated: boolean): string {
+  if (negated || rest[0] === undefined || rest[0].startsWith('--')) return String(!negated);
+  return rest.shift() ?? 'true';
 }
 
 function isBoolean(name: OptionName): boolean {

@@ -63,7 +63,7 @@ export const deltas: Group = {
       assertSame(state, context.state, 'The state');
     });
 
-    test('B24: a change drops the deltas of `trimTo` and older and moves the floor with them', async ({ backend }) => {
+    test('B24: a write drops the deltas of `trimTo` and older and moves the floor with them', async ({ backend }) => {
       let current: Draft = draft(backend, 'id');
       for (let n = 1; n <= 80; n++) {
         current = await current.set({ n }, { keep: 3 }).store();
@@ -75,6 +75,9 @@ export const deltas: Group = {
       await all.assertStands();
       await all.set({ n: 82 }, { keep: 3 }).store();
       assert.deepEqual(await versionsOf(backend, 'id'), [82]);
+      const created = await draft(backend, 'other').set({ n: 1 }, { keep: 0 }).store();
+      assert.deepEqual(await versionsOf(backend, 'other'), [], 'Of the write that created it');
+      await created.assertStands();
     });
 
     test('B25: only the deltas of the epoch that is are listed', async ({ backend }) => {

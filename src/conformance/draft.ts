@@ -163,7 +163,7 @@ export class Draft {
   }
 
   #create(known: Exclude<Known, KnownContext>, state: JsonObject, options: WriteOptions): StepOf<'create'> {
-    const { atMs = start } = options;
+    const { atMs = start, keep = Number.POSITIVE_INFINITY } = options;
     const changes = diff({}, state);
     const version = known.kind === 'tombstone' ? known.version + 1 : 1;
     const position = { epoch: fresh('e'), version };
@@ -178,7 +178,8 @@ export class Draft {
       touches: 0,
       ...expiry(undefined, options),
     });
-    return { kind: 'create', head, delta: deltaOf(changes, { ...position, fromVersion: 0 }, options) };
+    const trimTo = Math.max(0, version - keep);
+    return { kind: 'create', head, delta: deltaOf(changes, { ...position, fromVersion: 0 }, options), trimTo };
   }
 
   #change({ head, state: before }: KnownContext, state: JsonObject, options: WriteOptions): StepOf<'change'> {

@@ -127,7 +127,7 @@ export class ModelStore {
         kind: 'context',
         head: step.head,
         state: apply({}, step.delta.changes),
-        log: [step.delta],
+        log: [step.delta].filter(({ version }) => version > step.trimTo),
       });
     } else if (found.kind !== 'context') {
       throw new TypeError('The model is given a plan that does not fit.');

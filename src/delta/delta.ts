@@ -9,6 +9,7 @@ export type Change =
   | { readonly action: 'MODIFIED'; readonly path: Path; readonly oldValue: JsonValue; readonly value: JsonValue }
   | { readonly action: 'REMOVED'; readonly path: Path; readonly oldValue: JsonValue };
 
+/** What happened to a path. */
 export type ChangeAction = Change['action'];
 
 /**

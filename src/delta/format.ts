@@ -17,6 +17,7 @@ import {
 /** Writes a delta the way the readers of a deployment want it. Must be pure. */
 export type DeltaFormatter = (delta: Delta) => JsonValue;
 
+/** One operation of a JSON Patch (RFC 6902, section 4). */
 export type JsonPatchOperation =
   | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: JsonValue }
   | { readonly op: 'remove'; readonly path: string };

@@ -8,13 +8,17 @@
  * owner, who may change it in place (see `advance` in apply.ts).
  */
 export type JsonPrimitive = string | number | boolean | null;
+/** A JSON array. */
 export type JsonArray = readonly JsonValue[];
+/** A JSON object; only its own properties count. */
 export type JsonObject = { readonly [key: string]: JsonValue };
+/** Anything that JSON can carry. */
 export type JsonValue = JsonPrimitive | JsonArray | JsonObject;
 
 /** A JSON object under construction, or one that its only owner may change. */
 export type MutableJsonObject = { [key: string]: JsonValue };
 
+/** Whether a JSON value is an object, and no array. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

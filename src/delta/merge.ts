@@ -12,6 +12,7 @@ import {
   setKey,
 } from './json.ts';
 
+/** What a merge made: the state, and what changed in all. */
 export interface Merged {
   readonly state: JsonObject;
   readonly changes: Changes;

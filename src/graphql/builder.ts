@@ -34,7 +34,11 @@ export const builder = new SchemaBuilder<{
 });
 
 builder.queryType({ description: 'Reads. Each field is null when there is nothing, or when it failed: see `errors`.' });
-builder.mutationType({ description: 'Writes, one after the other in the order of the document.' });
+builder.mutationType({
+  description:
+    'Writes, one after the other in the order of the document. A field is null when it failed unexpectedly (see `errors`), ' +
+    'so that its siblings keep their results.',
+});
 builder.subscriptionType({ description: 'Live events, over WebSocket (graphql-transport-ws) or server-sent events.' });
 
 function capitalized(name: string): string {

@@ -29,7 +29,7 @@ const ChangeRef = builder.objectRef<Change>('Change').implement({
     oldValue: t.field({
       type: 'JSON',
       nullable: true,
-      description: 'The value that the client has before the delta; null when it has none.',
+      description: 'The value that the client has before the delta. JSON null, too, is null here: see `action`.',
       resolve: (change) => (change.action === 'ADDED' ? null : change.oldValue),
     }),
   }),

@@ -53,7 +53,9 @@ builder.objectType(InvalidStateError, {
   description: 'The argument holds what JSON cannot carry or a forbidden key, or a path to remove is empty.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    path: t.exposeStringList('path', { description: 'Keys and array indexes that lead to the offending value.' }),
+    path: t.exposeStringList('path', {
+      description: 'Keys and array indexes that lead to the offending value within `state`, `changes` or `remove`.',
+    }),
   }),
 });
 

@@ -60,7 +60,8 @@ const idArg = builder.args((t) => ({
 const conditionArgs = builder.args((t) => ({
   expectedVersion: t.field({
     type: 'SafeInt',
-    description: 'Refuse with VersionConflictError unless the context is at this version; 0: unless there is none.',
+    description:
+      'Refuse with VersionConflictError unless the context is at this version. For setContext 0 means: unless there is none.',
   }),
   expectedEpoch: t.id({
     description: 'Refuse with VersionConflictError unless the context is in this epoch, at any version.',
@@ -112,7 +113,9 @@ builder.mutationFields((t) => ({
       }),
       remove: t.arg({
         type: t.arg.listRef(t.arg.listRef('String', { required: true }), { required: true }),
-        description: 'Paths to remove after the merge, each a list of keys; one that leads to nothing is ignored.',
+        description:
+          'Paths to remove after the merge, each a list of keys: `[["notes", "topic"]]` is one path, `["notes", "topic"]` ' +
+          'would be two of one key each. A path that leads to nothing is ignored.',
       }),
       ...ttlArg,
       ...conditionArgs,

@@ -43,6 +43,7 @@ export class DocumentCache {
 /** For yoga: what does not parse, or is not valid, is no text that comes again. */
 export const noErrorCache = { get: () => undefined, set: () => undefined };
 
+/** Keeps documents that are not valid out of the cache. */
 export function forgetInvalid(documents: DocumentCache): Plugin {
   return {
     onValidate: ({ params: { documentAST } }) => {

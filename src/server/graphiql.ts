@@ -101,8 +101,8 @@ function contentSecurityPolicy(host: string): string {
   ].join('; ');
 }
 
-const followExample = `# Run this first: it shows the context, or NoContext,
-# and then every change. Each event replaces the last.
+const followExample = `# Run this, and write in a second window: leaving
+# the tab ends it. Each event replaces the last.
 subscription Follow {
   contextChanged(id: "call:123") {
     __typename

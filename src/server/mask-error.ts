@@ -10,13 +10,22 @@ export function createErrorMask(logger: Logger): (error: unknown) => GraphQLErro
   return (error) => {
     const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
     if (original instanceof MaskedError) return original;
-    if (original instanceof ChordError) return rewrite(error, original.message, extensionsOf(original));
-    if (original instanceof GraphQLError && error instanceof GraphQLError) {
-      return rewrite(error, error.message, knownExtensions(error));
+    const refusal = refusalOf(error, original);
+    if (refusal !== undefined) {
+      // Not its words: they may quote the request.
+      logger.debug('request refused', { code: refusal.extensions['code'], path: refusal.path });
+      return refusal;
     }
     logger.error('unexpected error', { error: original, path: error instanceof GraphQLError ? error.path : undefined });
     return rewrite(error, 'Unexpected error.', { code: 'INTERNAL_SERVER_ERROR' });
   };
+}
+
+/** Undefined: the error is nobody's intention. */
+function refusalOf(error: unknown, original: unknown): GraphQLError | undefined {
+  if (original instanceof ChordError) return rewrite(error, original.message, extensionsOf(original));
+  if (!(original instanceof GraphQLError && error instanceof GraphQLError)) return undefined;
+  return rewrite(error, error.message, knownExtensions(error));
 }
 
 /** Yoga, too, has codes for what it refuses; ours are a closed list. `http` is for yoga, which does not send it. */

@@ -11,6 +11,7 @@ import { StallWatch } from './stall-watch.ts';
 import { WebSocketTransport } from './websocket.ts';
 import { createGraphQLServer, endpoint, type Yoga } from './yoga.ts';
 
+/** What the server is built from. Times in ms, sizes in bytes. */
 export interface ServerOptions {
   readonly chord: ChordService;
   readonly logger: Logger;
@@ -29,6 +30,7 @@ export interface ServerStats {
   readonly webSockets: number;
 }
 
+/** Serves one `Chord`. It is started once and stopped once. */
 export class ChordServer {
   readonly #options: ServerOptions;
   readonly #http: Server;
@@ -131,6 +133,10 @@ export class ChordServer {
     }
     if (request.url === '/') {
       response.writeHead(302, { location: endpoint }).end();
+      return;
+    }
+    if (request.url?.split('?', 1)[0] !== endpoint) {
+      response.writeHead(404, { 'content-type': 'text/plain' }).end(`There is only ${endpoint}, /live and /ready.`);
       return;
     }
     Promise.resolve(this.#yoga(request, response)).catch((error: unknown) => {

@@ -12,7 +12,7 @@ import type { Logger } from '../observability/logger.ts';
 import { createErrorMask } from './mask-error.ts';
 
 const mediaType = 'text/event-stream';
-/** Ends a position: after GONE and NO_CONTEXT. Version 0 is what no context has. */
+/** Ends a position: after `ContextGone` and `NoContext`. Version 0 is what no context has. */
 const noPositionId = '-';
 /** Proxies close what is silent for long. */
 const pingIntervalMs = 12_000;

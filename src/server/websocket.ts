@@ -25,6 +25,7 @@ import { createErrorMask, rewrite } from './mask-error.ts';
 import type { StallWatch } from './stall-watch.ts';
 import type { Yoga } from './yoga.ts';
 
+/** What the transport is built from. */
 export interface WebSocketOptions {
   readonly yoga: Yoga;
   readonly chord: ChordService;
@@ -37,6 +38,7 @@ export interface WebSocketOptions {
 /** Proxies close what is silent for long. Nobody is asked to answer: a stalled reader could not. */
 const pingIntervalMs = 12_000;
 
+/** All WebSockets of one server. */
 export class WebSocketTransport {
   readonly #options: WebSocketOptions;
   readonly #sockets: WebSocketServer;

@@ -1,5 +1,5 @@
 import { execute, GraphQLError, subscribe } from 'graphql';
-import { createYoga, type Plugin, type YogaLogger, type YogaServerInstance } from 'graphql-yoga';
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { RequestScope } from '../graphql/request.ts';
 import { schema } from '../graphql/schema.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -14,6 +14,7 @@ import { refuseConditionalRoots } from './subscription-root.ts';
 /** Where GraphQL is, over every transport. */
 export const endpoint = '/graphql';
 
+/** What the GraphQL server is built from. */
 export interface YogaOptions {
   readonly chord: ChordService;
   readonly logger: Logger;
@@ -27,6 +28,7 @@ export interface TransportContext {
   readonly scope?: RequestScope | undefined;
 }
 
+/** The GraphQL server, as the transports use it. */
 export type Yoga = YogaServerInstance<TransportContext, RequestScope>;
 
 /** The GraphQL server, without a transport: parsing, validation, execution, masking, GraphiQL, SSE. */
@@ -38,8 +40,8 @@ export function createGraphQLServer({ chord, logger, streams, graphiql, maxReque
     context: ({ scope, request }) => scope ?? { chord, logger, ...streams.scopeOf(request) },
     maskedErrors: { maskError: createErrorMask(logger) },
     maxRequestBodySize: maxRequestBytes,
-    // What yoga reports are the mistakes of clients; what is unexpected the mask logs.
-    logging: quiet(logger),
+    // What yoga reports the mask has seen, too.
+    logging: false,
     parserAndValidationCache: { documentCache: documents, errorCache: noErrorCache },
     batching: false,
     // Nothing is known of who asks, so nothing is gained by cookies, and other sites must not send them along.
@@ -57,12 +59,6 @@ export function createGraphQLServer({ chord, logger, streams, graphiql, maxReque
       ...(graphiql ? [useGraphiQL(endpoint)] : []),
     ],
   });
-}
-
-function quiet(logger: Logger): YogaLogger {
-  // Not its words: they quote the request.
-  const log = () => logger.debug('request refused');
-  return { debug: () => undefined, info: log, warn: log, error: log };
 }
 
 /** The reference executor: yoga's own takes a value with a key `then` for a promise, also a state. */

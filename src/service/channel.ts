@@ -5,6 +5,7 @@ import type { ContextEvent, Position } from '../model.ts';
 import type { Reader } from './reader.ts';
 import { type Since, toDelta } from './sync.ts';
 
+/** What the feed works with. Times in ms. */
 export interface FeedOptions {
   readonly backend: Backend;
   readonly reader: Reader;
@@ -118,7 +119,7 @@ export class Channel {
 
   async #read(at: At): Promise<ContextEvent | undefined> {
     const { reader } = this.#options;
-    // After GONE the client holds no state: whatever lives now is another epoch to it.
+    // After `ContextGone` the client holds no state: whatever lives now is another epoch to it.
     const since = at.kind === 'none' ? undefined : { epoch: at.kind === 'gone' ? '-' : at.epoch, version: at.version };
     const event = await reader.sync(this.id, since, true);
     if (event === undefined) return at.kind === 'none' ? undefined : noContext(this.id);

@@ -16,11 +16,13 @@ export interface WriteOptions {
   readonly origin?: string | null | undefined;
 }
 
+/** How to set. */
 export interface SetOptions extends WriteOptions {
   /** Time to live after each write, 1 ms to 1,000 years; null: for ever; absent: as before. */
   readonly ttlMs?: number | null | undefined;
 }
 
+/** How to update. */
 export interface UpdateOptions extends SetOptions {
   /** Paths to remove after the merge, each a list of keys. A path that leads to nothing is ignored. */
   readonly remove?: readonly (readonly string[])[] | null | undefined;
@@ -113,6 +115,9 @@ export interface Chord extends AsyncDisposable {
 
   stats(): ChordStats;
 
-  /** Ends every `follow`, then closes the store, also one that was passed in. Later calls are refused. */
+  /**
+   * Ends every `follow`, then closes the store, also one that was passed in. Later calls are refused, and so are the
+   * writes that wait (`NOT_STORED`); one that the closed store has not answered is given back as `UNKNOWN`.
+   */
   close(): Promise<void>;
 }

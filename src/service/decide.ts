@@ -4,6 +4,7 @@
  * The order of the checks is that of docs/protocol.md: existence, expectedEpoch and expectedVersion, limits.
  */
 import type { DeltaRecord, Head, IdempotencyRecord, Known, KnownContext, Step, Tombstone } from '../backend/backend.ts';
+import { lastMomentMs } from '../clock.ts';
 import type { Changes, Path } from '../delta/delta.ts';
 import { diff } from '../delta/diff.ts';
 import { deepFreeze, type JsonObject } from '../delta/json.ts';
@@ -29,6 +30,7 @@ export interface WriteRequest {
   readonly idempotency?: Pick<IdempotencyRecord, 'key' | 'requestHash'> | undefined;
 }
 
+/** What a plan depends on beside the context and the request. Times in ms, sizes in bytes. */
 export interface WriteRules {
   readonly nowMs: number;
   /** Identity of the store, for the head. */
@@ -42,6 +44,7 @@ export interface WriteRules {
   readonly defaultTtlMs: number | null;
 }
 
+/** What a write would do, or why it is refused. */
 export type Decision =
   | {
       readonly kind: 'write';
@@ -54,6 +57,7 @@ export type Decision =
     }
   | { readonly kind: 'refuse'; readonly error: ChordError };
 
+/** Plans one write on what is known. */
 export function decide(known: Known, request: WriteRequest, rules: WriteRules): Decision {
   const { action } = request;
   if (known.kind !== 'context') {
@@ -94,6 +98,7 @@ function create(
   const version = (tombstone?.version ?? 0) + 1;
   const position = { epoch: rules.newEpoch(), version };
   const delta = recordOf(changes, request, { ...position, fromVersion: 0, insertedAtMs: rules.nowMs });
+  const trimTo = trimToOf(version, rules);
   const head: Head = Object.freeze({
     ...position,
     firstVersion: version,
@@ -106,7 +111,7 @@ function create(
     ttlMs: request.ttlMs,
     expiresAtMs: expiryOf(request.ttlMs, rules),
   });
-  return { kind: 'write', step: { kind: 'create', head, delta }, position, delta, changed: true };
+  return { kind: 'write', step: { kind: 'create', head, delta, trimTo }, position, delta, changed: true };
 }
 
 function change({ head }: KnownContext, changes: Changes, request: WriteRequest, rules: WriteRules): Decision {
@@ -124,7 +129,7 @@ function change({ head }: KnownContext, changes: Changes, request: WriteRequest,
   const insertedAtMs = Math.max(rules.nowMs, head.insertedAtMs);
   const { epoch, version } = position;
   const delta = recordOf(changes, request, { epoch, version, fromVersion: head.version, insertedAtMs });
-  const trimTo = rules.deltaThreshold === null ? 0 : Math.max(0, version - rules.deltaThreshold);
+  const trimTo = trimToOf(version, rules);
   // Spelled out, as on the whole path of a write: spreading costs more there than all the rest of this function.
   const next: Head = Object.freeze({
     epoch,
@@ -140,6 +145,10 @@ function change({ head }: KnownContext, changes: Changes, request: WriteRequest,
     expiresAtMs,
   });
   return { kind: 'write', step: { kind: 'change', head: next, delta, trimTo }, position, delta, changed: true };
+}
+
+function trimToOf(version: number, { deltaThreshold }: WriteRules): number {
+  return deltaThreshold === null ? 0 : Math.max(0, version - deltaThreshold);
 }
 
 /** The weight of `{}`. */
@@ -177,7 +186,7 @@ function frozen(changes: Changes): Changes {
 
 function expiryOf(ttlMs: number | null | undefined, { nowMs, defaultTtlMs }: WriteRules): number | null {
   const effective = ttlMs === undefined ? defaultTtlMs : ttlMs;
-  return effective === null ? null : nowMs + effective;
+  return effective === null ? null : Math.min(nowMs + effective, lastMomentMs);
 }
 
 function refuse(error: ChordError): Decision {

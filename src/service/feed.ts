@@ -9,13 +9,16 @@
  * doubled, reordered or lost ones lead to a read of the store or to nothing, never to a wrong event.
  */
 import { BackendUnavailableError } from '../errors.ts';
+import { AbortGroups } from './abort-groups.ts';
 import { Channel, type FeedOptions, type Subscriber } from './channel.ts';
 import { Follower, type FollowerHost } from './follower.ts';
 import type { Since } from './sync.ts';
 
+/** All followers of one process. */
 export class Feed implements FollowerHost {
   readonly #options: FeedOptions;
   readonly #channels = new Map<string, Channel>();
+  readonly #signals = new AbortGroups();
   #recheck: AbortController | undefined;
   #closed = false;
 
@@ -35,12 +38,12 @@ export class Feed implements FollowerHost {
     return this.#channels.size;
   }
 
-  /** The first `next()` of the follower attaches it, `return()` detaches it. */
-  follow(id: string, since: Since | undefined): Follower {
-    return new Follower(this, id, since);
+  /** The first `next()` of the follower attaches it; `return()` and the signal detach it. */
+  follow(id: string, since: Since | undefined, signal: AbortSignal | undefined): Follower {
+    return new Follower(this, { id, since, signal });
   }
 
-  attach(id: string, follower: Subscriber): Channel {
+  attach(id: string, follower: Subscriber, signal: AbortSignal | undefined): Channel {
     if (this.#closed) throw new BackendUnavailableError('The server is shutting down.', 'NOT_STORED');
     let channel = this.#channels.get(id);
     if (channel === undefined) {
@@ -49,10 +52,12 @@ export class Feed implements FollowerHost {
       this.#startRechecks();
     }
     channel.followers.add(follower);
+    if (signal !== undefined) this.#signals.add(signal, follower);
     return channel;
   }
 
-  detach(channel: Channel, follower: Subscriber): void {
+  detach(channel: Channel, follower: Subscriber, signal: AbortSignal | undefined): void {
+    if (signal !== undefined) this.#signals.delete(signal, follower);
     channel.followers.delete(follower);
     if (channel.followers.size > 0) return;
     channel.close();

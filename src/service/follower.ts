@@ -6,8 +6,15 @@ import type { Since } from './sync.ts';
 
 /** Whoever keeps the channels. */
 export interface FollowerHost {
-  attach(id: string, follower: Subscriber): Channel;
-  detach(channel: Channel, follower: Subscriber): void;
+  attach(id: string, follower: Subscriber, signal: AbortSignal | undefined): Channel;
+  detach(channel: Channel, follower: Subscriber, signal: AbortSignal | undefined): void;
+}
+
+/** Which context is followed, from where, and what ends it besides `return()`. */
+export interface Following {
+  readonly id: string;
+  readonly since: Since | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 type Turn = IteratorResult<ContextEvent, undefined>;
@@ -20,8 +27,7 @@ type Turn = IteratorResult<ContextEvent, undefined>;
  */
 export class Follower implements AsyncIterableIterator<ContextEvent, undefined, unknown>, Subscriber {
   readonly #host: FollowerHost;
-  readonly #id: string;
-  readonly #since: Since | undefined;
+  readonly #following: Following;
   #channel: Channel | undefined;
   /** What the subscriber was told last; undefined before the first event. */
   #at: At | undefined;
@@ -32,15 +38,9 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
   #settle: ((turn: Turn) => void) | undefined;
   #lastTurn: Promise<unknown> = Promise.resolve();
 
-  constructor(host: FollowerHost, id: string, since: Since | undefined) {
+  constructor(host: FollowerHost, following: Following) {
     this.#host = host;
-    this.#id = id;
-    this.#since = since;
-  }
-
-  /** Aborted when the subscription ends, however it does. */
-  get left(): AbortSignal {
-    return this.#leaving.signal;
+    this.#following = following;
   }
 
   /**
@@ -68,7 +68,7 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
   end(): void {
     if (this.#leaving.signal.aborted) return;
     this.#leaving.abort();
-    if (this.#channel !== undefined) this.#host.detach(this.#channel, this);
+    if (this.#channel !== undefined) this.#host.detach(this.#channel, this, this.#following.signal);
     this.#settle?.(done);
     this.#wake?.();
   }
@@ -94,6 +94,8 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
   }
 
   #take(): Promise<Turn> {
+    // Before it is attached it does not listen to its signal.
+    if (this.#following.signal?.aborted === true) this.end();
     if (this.#leaving.signal.aborted) return Promise.resolve(done);
     return new Promise((resolve, reject) => {
       this.#settle = resolve;
@@ -110,10 +112,11 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
 
   /** Undefined: the subscriber left. */
   async #produce(): Promise<ContextEvent | undefined> {
-    this.#channel ??= this.#host.attach(this.#id, this);
+    const { id, since, signal } = this.#following;
+    this.#channel ??= this.#host.attach(id, this, signal);
     const channel = this.#channel;
     if (this.#at === undefined) {
-      const event = (await channel.first(this.#since)) ?? noContext(this.#id);
+      const event = (await channel.first(since)) ?? noContext(id);
       return this.#tell(event);
     }
     while (!this.#leaving.signal.aborted) {

@@ -1,8 +1,8 @@
 /** What callers hand in, checked once before anything else sees it. Everything behind this file trusts its types. */
 import type { Path } from '../delta/delta.ts';
 import {
-  deepFreeze,
   isJsonObject,
+  type JsonArray,
   type JsonObject,
   type JsonValue,
   type MutableJsonObject,
@@ -10,6 +10,7 @@ import {
 } from '../delta/json.ts';
 import { BadUserInputError, InvalidStateError, LimitExceededError } from '../errors.ts';
 
+/** What a state may look like. */
 export interface StateLimits {
   /** How deep objects and arrays may nest; the state itself is 1. */
   readonly maxStateDepth: number;
@@ -62,6 +63,7 @@ export function parseTtlMs(ttlMs: unknown): number | null | undefined {
 /** 1,000 years: the moment of expiry stays one that RFC 3339 can write. */
 const maxTtlMs = 1_000 * 366 * 24 * 60 * 60 * 1_000;
 
+/** A whole number within bounds, both included. */
 export function parseInteger(
   argument: string,
   value: unknown,
@@ -109,17 +111,19 @@ export function parsePaths(remove: unknown): readonly Path[] {
  * @throws LimitExceededError for what nests deeper than `maxStateDepth`.
  */
 export function parseState(value: unknown, limits: StateLimits): JsonObject {
-  const copy = copyValue(value, { limits, path: [], ancestors: [] });
+  const copy = copyValue(value, { limits, path: [], ancestors: new Set() });
   if (!isJsonObject(copy)) throw new InvalidStateError('A state must be a JSON object.', []);
-  return deepFreeze(copy);
+  return copy;
 }
 
 interface Walk {
   readonly limits: StateLimits;
-  readonly path: string[];
-  readonly ancestors: object[];
+  /** Keys, and indexes as numbers: they become text only when a path is told. */
+  readonly path: (string | number)[];
+  readonly ancestors: Set<object>;
 }
 
+/** The copy is frozen, and so is everything in it. */
 function copyValue(value: unknown, walk: Walk): JsonValue {
   switch (typeof value) {
     case 'string':
@@ -136,20 +140,20 @@ function copyValue(value: unknown, walk: Walk): JsonValue {
 }
 
 function copyNode(node: object, walk: Walk): JsonValue {
-  if (walk.ancestors.includes(node)) throw invalid('The value contains itself.', walk);
-  if (walk.ancestors.length >= walk.limits.maxStateDepth) {
-    throw new LimitExceededError('maxStateDepth', walk.limits.maxStateDepth, walk.ancestors.length + 1);
+  if (walk.ancestors.has(node)) throw invalid('The value contains itself.', walk);
+  if (walk.ancestors.size >= walk.limits.maxStateDepth) {
+    throw new LimitExceededError('maxStateDepth', walk.limits.maxStateDepth, walk.ancestors.size + 1);
   }
-  walk.ancestors.push(node);
+  walk.ancestors.add(node);
   const copy = Array.isArray(node) ? copyArray(node, walk) : copyObject(node, walk);
-  walk.ancestors.pop();
-  return copy;
+  walk.ancestors.delete(node);
+  return Object.freeze(copy);
 }
 
-function copyArray(array: readonly unknown[], walk: Walk): JsonValue {
+function copyArray(array: readonly unknown[], walk: Walk): JsonArray {
   const copy: JsonValue[] = [];
   for (let index = 0; index < array.length; index++) {
-    walk.path.push(String(index));
+    walk.path.push(index);
     const property = Object.getOwnPropertyDescriptor(array, index);
     if (property === undefined) throw invalid('An array has a hole.', walk);
     if (!('value' in property)) throw invalid('An item of an array is an accessor.', walk);
@@ -159,7 +163,7 @@ function copyArray(array: readonly unknown[], walk: Walk): JsonValue {
   return copy;
 }
 
-function copyObject(object: object, walk: Walk): JsonValue {
+function copyObject(object: object, walk: Walk): JsonObject {
   if (!isPlain(object)) throw invalid('Only plain objects and arrays are JSON.', walk);
   const copy: MutableJsonObject = {};
   for (const key of Object.keys(object)) {
@@ -180,5 +184,5 @@ function isPlain(object: object): boolean {
 }
 
 function invalid(problem: string, { path }: Walk): InvalidStateError {
-  return new InvalidStateError(problem, [...path]);
+  return new InvalidStateError(problem, path.map(String));
 }

@@ -6,6 +6,7 @@ import type { ContextRecord, Page, SortDirection } from '../model.ts';
 import { parseDescending, parseId, parseIdPart, parseInteger, parseMoment, parseVersion } from './input.ts';
 import { toContextRecord, toDelta } from './sync.ts';
 
+/** How much of a list. Null counts as absent. */
 export interface PageOptions {
   /** 1 to 250; 50 by default. */
   readonly limit?: number | null | undefined;
@@ -14,6 +15,7 @@ export interface PageOptions {
   readonly order?: SortDirection | null | undefined;
 }
 
+/** When it was written; both moments are excluded. */
 export interface InsertedRange {
   /** Written before this moment, in ms since the Unix epoch. */
   readonly insertedBeforeMs?: number | null | undefined;
@@ -21,6 +23,7 @@ export interface InsertedRange {
   readonly insertedAfterMs?: number | null | undefined;
 }
 
+/** Which contexts; all conditions must hold. */
 export interface ListContextsOptions extends PageOptions, InsertedRange {
   /** Only these, at most 250. */
   readonly ids?: readonly string[] | null | undefined;
@@ -30,6 +33,7 @@ export interface ListContextsOptions extends PageOptions, InsertedRange {
   readonly after?: string | null | undefined;
 }
 
+/** Which deltas; all conditions must hold. */
 export interface ListDeltasOptions extends PageOptions, InsertedRange {
   /** Absent: the deltas of every context, by id. */
   readonly contextId?: string | null | undefined;
@@ -38,6 +42,7 @@ export interface ListDeltasOptions extends PageOptions, InsertedRange {
   readonly afterVersion?: number | null | undefined;
 }
 
+/** One page of contexts. */
 export interface ContextPage extends Page<ContextRecord> {
   /** Where the page stopped looking: pass it as `after` to go on. Null: nothing was looked at. */
   readonly endCursor: string | null;
@@ -45,6 +50,7 @@ export interface ContextPage extends Page<ContextRecord> {
   totalCount(): Promise<number | null>;
 }
 
+/** One page of deltas. */
 export interface DeltaPage extends Page<Delta> {
   /** How many of the context match; null without `contextId`. Computed when called. */
   totalCount(): Promise<number | null>;
@@ -93,6 +99,7 @@ interface Stretch {
 
 type Matches<T> = (candidate: T) => boolean;
 
+/** Reads pages. */
 export class Lister {
   readonly #backend: Backend;
 

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { configure } from 'safe-stable-stringify';
 import type { Backend } from '../backend/backend.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, checkedClock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { DeltaFormatter } from '../delta/format.ts';
 import type { JsonObject, JsonValue } from '../delta/json.ts';
@@ -72,25 +72,26 @@ export class ChordService implements Chord {
 
   constructor(options: ServiceOptions) {
     const { backend, maxStateDepth, forbiddenKeys, contextAutoDelete, contextTtlMs } = options;
+    const clock = checkedClock(options.clock);
     this.#options = options;
     this.#limits = { maxStateDepth, forbiddenKeys: new Set(forbiddenKeys) };
-    this.#writer = new Writer({ ...options, newEpoch, defaultTtlMs: contextAutoDelete ? contextTtlMs : null });
+    this.#writer = new Writer({ ...options, clock, newEpoch, defaultTtlMs: contextAutoDelete ? contextTtlMs : null });
     this.#reader = new Reader(backend, options);
-    this.#feed = new Feed({ ...options, reader: this.#reader });
+    this.#feed = new Feed({ ...options, clock, reader: this.#reader });
     this.#lister = new Lister(backend);
   }
 
-  async setContext(id: string, state: JsonObject, options: SetOptions = {}): Promise<WriteResult> {
+  async setContext(id: string, state: JsonObject, options?: SetOptions | null): Promise<WriteResult> {
     const parsed = parseState(state, this.#limits);
     return this.#write(id, { verb: 'set', state: parsed }, options);
   }
 
-  async updateContext(id: string, changes: JsonObject, options: UpdateOptions = {}): Promise<WriteResult> {
+  async updateContext(id: string, changes: JsonObject, options?: UpdateOptions | null): Promise<WriteResult> {
     const parsed = parseState(changes, this.#limits);
-    return this.#write(id, { verb: 'update', changes: parsed, remove: parsePaths(options.remove) }, options);
+    return this.#write(id, { verb: 'update', changes: parsed, remove: parsePaths(options?.remove) }, options);
   }
 
-  async deleteContext(id: string, options: WriteOptions = {}): Promise<DeleteResult> {
+  async deleteContext(id: string, options?: WriteOptions | null): Promise<DeleteResult> {
     const { contextId, epoch, version, duplicate } = await this.#write(id, { verb: 'delete' }, options);
     return { contextId, epoch, version, duplicate };
   }
@@ -99,24 +100,20 @@ export class ChordService implements Chord {
     return this.#reader.get(parseId('id', id));
   }
 
-  async syncContext(id: string, position: ClientPosition = {}): Promise<ContextEvent | null> {
+  async syncContext(id: string, position?: ClientPosition | null): Promise<ContextEvent | null> {
     return (await this.#reader.sync(parseId('id', id), parseSince(position))) ?? null;
   }
 
-  follow(id: string, position: ClientPosition = {}, { signal }: FollowOptions = {}): ContextEvents {
-    const follower = this.#feed.follow(parseId('id', id), parseSince(position));
-    if (signal?.aborted === true) follower.end();
-    // The signal may outlive its followers by far (that of a whole server): they take their listener with them.
-    else signal?.addEventListener('abort', () => follower.end(), { once: true, signal: follower.left });
-    return follower;
+  follow(id: string, position?: ClientPosition | null, options?: FollowOptions | null): ContextEvents {
+    return this.#feed.follow(parseId('id', id), parseSince(position), options?.signal ?? undefined);
   }
 
-  async listContexts(options: ListContextsOptions = {}): Promise<ContextPage> {
-    return this.#lister.contexts(options);
+  async listContexts(options?: ListContextsOptions | null): Promise<ContextPage> {
+    return this.#lister.contexts(options ?? {});
   }
 
-  async listDeltas(options: ListDeltasOptions = {}): Promise<DeltaPage> {
-    return this.#lister.deltas(options);
+  async listDeltas(options?: ListDeltasOptions | null): Promise<DeltaPage> {
+    return this.#lister.deltas(options ?? {});
   }
 
   /** The delta in the configured format. */
@@ -138,15 +135,20 @@ export class ChordService implements Chord {
 
   async close(): Promise<void> {
     this.#feed.close();
-    await this.#options.backend.close();
+    this.#writer.close();
+    try {
+      await this.#options.backend.close();
+    } finally {
+      await this.#writer.abandon();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  async #write(id: string, action: WriteRequest['action'], options: SetOptions): Promise<WriteResult> {
-    const request = this.#parseWrite(id, action, options);
+  async #write(id: string, action: WriteRequest['action'], options?: SetOptions | null): Promise<WriteResult> {
+    const request = this.#parseWrite(id, action, options ?? {});
     const written = await this.#writer.submit(request);
     return this.#toResult(request.id, written);
   }
@@ -181,10 +183,10 @@ export class ChordService implements Chord {
   }
 }
 
-function parseSince(position: ClientPosition): Since | undefined {
+function parseSince(position: ClientPosition | null | undefined): Since | undefined {
   // Named as in GraphQL, where a wrong one comes from most of all.
-  const version = parseVersion('clientVersion', position.version) ?? 0;
-  const epoch = parseEpoch('clientEpoch', position.epoch);
+  const version = parseVersion('clientVersion', position?.version) ?? 0;
+  const epoch = parseEpoch('clientEpoch', position?.epoch);
   return version === 0 ? undefined : { epoch, version };
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a client is told: the table of docs/protocol.md 4 as a pure function of its position and one view of the store.
+ * What a client is told: the table of docs/protocol.md as a pure function of its position and one view of the store.
  */
 import type { DeltaRecord, Head, View } from '../backend/backend.ts';
 import { compose } from '../delta/compose.ts';
@@ -14,6 +14,7 @@ export interface Since {
   readonly version: number;
 }
 
+/** What an answer depends on beside the position and the store. */
 export interface SyncRules {
   /** More deltas than this are never merged into one answer. */
   readonly maxMergeDeltas: number;
@@ -21,6 +22,7 @@ export interface SyncRules {
   readonly isLive?: boolean | undefined;
 }
 
+/** What to tell a client. */
 export type SyncDecision =
   | { readonly kind: 'answer'; readonly event: ContextEvent }
   /** There is neither a context nor a tombstone. */
@@ -28,6 +30,7 @@ export type SyncDecision =
   /** The whole context is due, and the view came without its state: read again with it, and decide on that. */
   | { readonly kind: 'needsState' };
 
+/** The row of the table that a position and a view lead to. */
 export function decideSync(id: string, since: Since | undefined, view: View, rules: SyncRules): SyncDecision {
   if (view.kind === 'absent') return { kind: 'absent' };
   if (view.kind === 'tombstone') {

@@ -8,6 +8,7 @@
  * Writes that arrive while a commit is under way wait, are planned on each other, and go as one batch. What is planned
  * on a cached view may be refused wrongly, so a refusal counts only once a fresh view of the store confirms it.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Absent, Backend, Base, CommitResult, DeltaRecord, Known, Outcome, Write } from '../backend/backend.ts';
 import type { Clock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
@@ -17,6 +18,7 @@ import { type Decision, decide, type WriteRequest, type WriteRules } from './dec
 import { PlannedState } from './planned-state.ts';
 import { toDelta } from './sync.ts';
 
+/** What the write path works with. Times in ms, sizes in bytes. */
 export interface WriterOptions extends Pick<WriteRules, 'deltaThreshold' | 'maxStateBytes' | 'defaultTtlMs'> {
   readonly backend: Backend;
   readonly clock: Clock;
@@ -53,9 +55,9 @@ interface Planned {
 interface Queue {
   readonly waiting: Pending[];
   /** Writes in the commit that is under way. */
-  underWay: number;
+  underWay: readonly Pending[];
   /** Refused ones whose refusal is being confirmed. */
-  confirming: number;
+  readonly confirming: Set<Pending>;
   isWorking: boolean;
 }
 
@@ -64,9 +66,11 @@ const maxBatch = 256;
 /** A write that lost so often is given back to its caller: NOT_STORED. Shared stores reserve long before. */
 const maxAttempts = 32;
 
+/** All write queues of one process. */
 export class Writer {
   readonly #options: WriterOptions;
   readonly #queues = new Map<string, Queue>();
+  #closed = false;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -76,7 +80,7 @@ export class Writer {
   get queued(): number {
     let queued = 0;
     for (const { waiting, underWay, confirming } of this.#queues.values()) {
-      queued += waiting.length + underWay + confirming;
+      queued += waiting.length + underWay.length + confirming.size;
     }
     return queued;
   }
@@ -85,12 +89,35 @@ export class Writer {
     return new Promise((settle, fail) => this.#enqueue({ request, settle, fail, reconsidered: 0 }));
   }
 
+  /** Refuses what waits, at once, and whatever comes later. To be called before the store is closed. */
+  close(): void {
+    this.#closed = true;
+    for (const { waiting } of this.#queues.values()) {
+      for (const pending of waiting.splice(0)) pending.fail(closed('NOT_STORED'));
+    }
+  }
+
+  /** Gives back what the store never answered. To be called when it has closed, which ends what was under way. */
+  async abandon(): Promise<void> {
+    // What was answered while it closed is told first: Node runs all that follows from an answer before an immediate.
+    await setImmediate();
+    for (const { underWay, confirming } of this.#queues.values()) {
+      for (const pending of underWay) pending.fail(closed('UNKNOWN'));
+      for (const pending of confirming) pending.fail(closed('NOT_STORED'));
+    }
+    this.#queues.clear();
+  }
+
   #enqueue(pending: Pending): void {
+    if (this.#closed) {
+      pending.fail(closed('NOT_STORED'));
+      return;
+    }
     const { id } = pending.request;
-    const queue = this.#queues.get(id) ?? { waiting: [], underWay: 0, confirming: 0, isWorking: false };
+    const queue = this.#queues.get(id) ?? { waiting: [], underWay: [], confirming: new Set(), isWorking: false };
     this.#queues.set(id, queue);
     const { maxQueuedWrites } = this.#options;
-    const queued = queue.waiting.length + queue.confirming;
+    const queued = queue.waiting.length + queue.confirming.size;
     if (queued >= maxQueuedWrites) {
       pending.fail(new LimitExceededError('maxQueuedWrites', maxQueuedWrites, queued + 1));
       return;
@@ -103,44 +130,47 @@ export class Writer {
   async #work(id: string, queue: Queue): Promise<void> {
     queue.isWorking = true;
     while (queue.waiting.length > 0) {
-      const batch = takeBatch(queue.waiting);
-      queue.underWay = batch.length;
-      await this.#commitBatch(id, queue, batch);
+      queue.underWay = takeBatch(queue.waiting);
+      await this.#commitBatch(id, queue);
+      queue.underWay = [];
     }
-    queue.underWay = 0;
     queue.isWorking = false;
     this.#forget(id, queue);
   }
 
   #forget(id: string, queue: Queue): void {
-    if (!queue.isWorking && queue.waiting.length === 0 && queue.confirming === 0) this.#queues.delete(id);
+    if (!queue.isWorking && queue.waiting.length === 0 && queue.confirming.size === 0) this.#queues.delete(id);
   }
 
-  /** Settles every write of the batch, or leaves it to `#confirmRefusal`. Never rejects. */
-  async #commitBatch(id: string, queue: Queue, batch: readonly Pending[]): Promise<void> {
+  /**
+   * Settles every write that is under way, or leaves it to `#confirmRefusal`. Never rejects.
+   *
+   * Every round ends it, has one write less, or counts as one of `maxAttempts`.
+   */
+  async #commitBatch(id: string, queue: Queue): Promise<void> {
     const { backend, newEpoch } = this.#options;
-    let open = batch;
     try {
-      let known: Known = takeFresh(batch) ?? backend.peek(id) ?? absent;
+      let known: Known = takeFresh(queue.underWay) ?? backend.peek(id) ?? absent;
       let attempt = 0;
-      while (open.length > 0) {
+      while (queue.underWay.length > 0) {
         if (attempt === maxAttempts) throw tooManyWriters();
+        if (this.#closed) throw closed('NOT_STORED');
         const rules = this.#rules();
-        const { planned, refused } = planBatch(known, open, rules);
+        const { planned, refused } = planBatch(known, queue.underWay, rules);
+        queue.underWay = planned.map(({ pending }) => pending);
         // Each settles its own write, whatever happens; the queue need not wait for it.
         for (const pending of refused) void this.#confirmRefusal(pending, queue);
-        open = planned.map(({ pending }) => pending);
         if (planned.length === 0) return;
         const freshEpoch = newEpoch();
         const writes = planned.map((plan) => this.#toWrite(plan, rules.nowMs));
         const result = await backend.commit(id, baseOf(known), writes, { nowMs: rules.nowMs, freshEpoch, attempt });
-        open = await this.#settleBatch(planned, result, freshEpoch);
+        queue.underWay = await this.#settleBatch(planned, result, freshEpoch);
         if (result.kind === 'behind') attempt++;
         known = result.kind === 'behind' ? result.known : (backend.peek(id) ?? absent);
       }
     } catch (error) {
       // Only these were in the commit: a refused write may yet be stored, and must not be told that it was not.
-      for (const pending of open) pending.fail(error);
+      for (const pending of queue.underWay) pending.fail(error);
     }
   }
 
@@ -156,12 +186,16 @@ export class Writer {
         return [];
       case 'duplicate': {
         const duplicate = planned[result.index]?.pending;
-        if (duplicate !== undefined) await this.#settleDuplicate(duplicate, result.outcome);
+        if (duplicate?.request.idempotency === undefined) {
+          throw new Error(`The backend is broken: no write with an idempotency key has the index ${result.index}.`);
+        }
+        await this.#settleDuplicate(duplicate, result.outcome);
         return planned.map(({ pending }) => pending).filter((pending) => pending !== duplicate);
       }
     }
   }
 
+  /** Never rejects. */
   async #settleDuplicate({ request, settle, fail }: Pending, outcome: Outcome): Promise<void> {
     if (outcome.requestHash !== request.idempotency?.requestHash) {
       fail(new IdempotencyConflictError(request.idempotency?.key ?? ''));
@@ -172,17 +206,21 @@ export class Writer {
     settle({ epoch, version, changed, duplicate: true, delta });
   }
 
+  /** Null, too, when the store does not answer: that the write is stored is certain, and what its caller must know. */
   async #retained(id: string, { epoch, version }: Position): Promise<Delta | null> {
-    const [record] = await this.#options.backend.deltas(id, { afterVersion: version - 1, limit: 1 });
-    return record?.epoch === epoch && record.version === version ? toDelta(id, record) : null;
+    try {
+      const [record] = await this.#options.backend.deltas(id, { afterVersion: version - 1, limit: 1 });
+      return record?.epoch === epoch && record.version === version ? toDelta(id, record) : null;
+    } catch {
+      return null;
+    }
   }
 
   /** A refusal counts only on a view of the store begun after the request arrived. Never rejects. */
   async #confirmRefusal(pending: Pending, queue: Queue): Promise<void> {
-    queue.underWay--;
-    queue.confirming++;
+    queue.confirming.add(pending);
     const isOverruled = await this.#isOverruled(pending);
-    queue.confirming--;
+    queue.confirming.delete(pending);
     if (isOverruled) this.#enqueue(pending);
     this.#forget(pending.request.id, queue);
   }
@@ -319,6 +357,10 @@ function isAt(known: Known, epoch: string): boolean {
 
 function tooManyWriters(): BackendUnavailableError {
   return new BackendUnavailableError('Too many writers on one context.', 'NOT_STORED');
+}
+
+function closed(outcome: 'NOT_STORED' | 'UNKNOWN'): BackendUnavailableError {
+  return new BackendUnavailableError('The server is shutting down.', outcome);
 }
 
 function baseOf(known: Known): Base {

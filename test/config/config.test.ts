@@ -97,6 +97,7 @@ describe('where a value comes from', () => {
   test('a boolean flag stands alone, negated, or with a value', async () => {
     expect(await load({ argv: ['--graphiql', '--port', '0'] })).toMatchObject({ graphiql: true, port: 0 });
     expect(await load({ argv: ['--no-graphiql'] })).toMatchObject({ graphiql: false });
+    expect(await load({ argv: ['--graphiql', 'false', '--port', '0'] })).toMatchObject({ graphiql: false, port: 0 });
     expect(await load({ argv: ['--graphiql=false'] })).toMatchObject({ graphiql: false });
     expect(await load({ env: { CHORD_GRAPHIQL: '0' } })).toMatchObject({ graphiql: false });
   });

@@ -141,6 +141,11 @@ test.each(['[', 'a b', ''])('a Host header that is no host is refused without a 
   expect(heard()).not.toContain('node_modules');
 });
 
+test.each(['/health', '/nope', '/graphql/'])('there is nothing at %s', async (path) => {
+  const server = await startApp();
+  expect((await fetch(new URL(path, server.url))).status).toBe(404);
+});
+
 describe('the life of an app', () => {
   test('a stop during the start waits for it, and both settle', async () => {
     const app = createApp({ port: 0, logger: silentLogger });

@@ -173,6 +173,16 @@ describe('creating', () => {
     expect(headOf(decide(tombstone, ask(set({})), rules))).toMatchObject({ version: 8, firstVersion: 8, floor: 8 });
   });
 
+  test.each([
+    { known: absent, deltaThreshold: 1, trimTo: 0 },
+    { known: absent, deltaThreshold: 0, trimTo: 1 },
+    { known: tombstone, deltaThreshold: 2, trimTo: 6 },
+    { known: absent, deltaThreshold: null, trimTo: 0 },
+  ])('on $known.kind with a threshold of $deltaThreshold trims to $trimTo', ({ known, deltaThreshold, trimTo }) => {
+    const { step } = accepted(decide(known, ask(set({ a: 1 })), { ...rules, deltaThreshold }));
+    expect(step).toMatchObject({ kind: 'create', trimTo });
+  });
+
   test('stores an empty state too', () => {
     const { step, changed, delta } = accepted(decide(absent, ask(set({})), rules));
     expect(step.kind).toBe('create');

@@ -631,6 +631,49 @@ describe('an abort signal', () => {
   });
 });
 
+describe('an abort signal of many', () => {
+  test('has one listener for all that follow, from the first next() until the last one leaves', async () => {
+    const { chord } = openChord();
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const all = Array.from({ length: 100 }, (_, n) => chord.follow(`c${n % 7}`, {}, { signal }));
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    for (const events of all) await nextEvent(events);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    for (const events of all.slice(1)) await events.return?.();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    leaving.abort();
+    expect(chord.stats().followers).toBe(0);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  test('ends all of them, also those that it finds before their first next()', async () => {
+    const { chord, backend } = openChord();
+    const leaving = new AbortController();
+    const follow = () => chord.follow('c', {}, { signal: leaving.signal });
+    const [first, second, later] = [follow(), follow(), follow()];
+    for (const events of [first, second]) await nextEvent(events);
+    const pulls = [first.next(), second.next()];
+    leaving.abort();
+    for (const pull of [...pulls, later.next()]) {
+      expect(await turnNow(pull)).toEqual({ done: true, value: undefined });
+    }
+    expect(backend.watchedIds).toBe(0);
+  });
+
+  test('ends those that came after others had left', async () => {
+    const { chord } = openChord();
+    const leaving = new AbortController();
+    const options = { signal: leaving.signal };
+    const before = chord.follow('c', {}, options);
+    await nextEvent(before);
+    await before.return?.();
+    await nextEvent(chord.follow('c', {}, options));
+    leaving.abort();
+    expect(chord.stats().followers).toBe(0);
+  });
+});
+
 describe('next()', () => {
   test('called twice at once answers twice, in order', async () => {
     const { chord } = openChord();

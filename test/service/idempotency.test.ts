@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { BackendUnavailableError } from '../../src/errors.ts';
 import { openChord, positionOf, rejectionOf } from '../support/chord.ts';
 
 const once = { idempotencyKey: 'k' };
@@ -173,3 +174,41 @@ test('a batch in which some were done before stores the others', async () => {
     [3, true],
   ]);
 });
+
+describe('a duplicate whose delta cannot be read', () => {
+  test('since the service is closed at once, is told without it', async () => {
+    const { chord } = openChord();
+    const first = await chord.setContext('c', { a: 1 }, once);
+    const again = chord.setContext('c', { a: 1 }, once);
+    await chord.close();
+    expect(await again).toMatchObject({ ...positionOf(first), changed: true, duplicate: true, delta: null });
+  });
+
+  test('does not fail the writes that it was to be stored with', async () => {
+    const { chord, backend } = openChord();
+    const first = await chord.setContext('c', { a: 1 }, once);
+    backend.deltas = away;
+    const results = await Promise.all([
+      chord.updateContext('c', { b: 1 }),
+      chord.setContext('c', { a: 1 }, once),
+      chord.updateContext('c', { d: 1 }),
+    ]);
+    expect(results).toMatchObject([
+      { version: 2, duplicate: false },
+      { ...positionOf(first), duplicate: true, delta: null },
+      { version: 3, duplicate: false },
+    ]);
+  });
+
+  test('is told without it, too, when it was refused at first', async () => {
+    const { chord, backend } = openChord();
+    const create = () => chord.setContext('c', { a: 1 }, { ...once, expectedVersion: 0 });
+    const first = await create();
+    backend.deltas = away;
+    expect(await create()).toMatchObject({ ...positionOf(first), duplicate: true, delta: null });
+  });
+});
+
+function away(): Promise<never> {
+  return Promise.reject(new BackendUnavailableError('The store is away.', 'NOT_STORED'));
+}

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import type { ContextPage, ListContextsOptions } from '../../src/service/lists.ts';
 import type { ChordService } from '../../src/service/service.ts';
-import { openChord, openOn, rejectionOf } from '../support/chord.ts';
+import { clientAt, nextEvent, openChord, openOn, rejectionOf } from '../support/chord.ts';
 import { ManualClock } from '../support/clock.ts';
 import { FaultyBackend } from '../support/faulty-backend.ts';
 
@@ -342,4 +342,29 @@ describe('deltas', () => {
     for (let n = 0; n < 4; n++) await chord.setContext('c', { n });
     expect(places((await chord.listDeltas({ contextId: 'c' })).nodes)).toBe('c4 c5');
   });
+
+  test('with a threshold of 0 are none, not even the creating one', async () => {
+    const { chord } = openChord({ deltaThreshold: 0 });
+    const created = await chord.setContext('c', { a: 1 });
+    expect(created.delta).toMatchObject({ fromVersion: 0, version: 1 });
+    const page = await chord.listDeltas({ contextId: 'c' });
+    expect([page.nodes, await page.totalCount()]).toEqual([[], 0]);
+    expect(await chord.syncContext('c', clientAt(created))).toMatchObject({ kind: 'noChange' });
+    await chord.updateContext('c', { a: 2 });
+    expect((await chord.listDeltas({ contextId: 'c' })).nodes).toEqual([]);
+    expect(await chord.syncContext('c', clientAt(created))).toMatchObject({ kind: 'full', reason: 'TOO_OLD' });
+  });
+});
+
+test('options that are null, as from JavaScript, count as absent', async () => {
+  const { chord } = openChord();
+  await chord.setContext('c', { a: 1 }, null);
+  await chord.updateContext('c', { a: 2 }, null);
+  expect((await chord.listContexts(null)).nodes).toMatchObject([{ id: 'c', version: 2 }]);
+  expect((await chord.listDeltas(null)).nodes).toMatchObject([{ version: 1 }, { version: 2 }]);
+  expect(await chord.syncContext('c', null)).toMatchObject({ kind: 'full' });
+  const events = chord.follow('c', null, null);
+  expect(await nextEvent(events)).toMatchObject({ kind: 'full' });
+  await events.return?.();
+  expect(await chord.deleteContext('c', null)).toMatchObject({ version: 2 });
 });

@@ -214,6 +214,27 @@ describe('a cold or stale view', () => {
   });
 });
 
+describe('a broken store', () => {
+  test.each([1, -1, 0])(
+    'that says write %d of the batch is a duplicate, and it cannot be, fails the batch instead of being asked for ever',
+    async (index) => {
+      const { chord, backend } = openFaulty();
+      await chord.setContext('c', {});
+      backend.calls.commit = 0;
+      const outcome = { epoch: 'e', version: 1, requestHash: 'h', changed: true };
+      backend.commit = async () => {
+        // The loop that this is about would never let the event loop go on.
+        if (backend.calls.commit++ > 1_000) throw new Error('asked for ever');
+        return { kind: 'duplicate', index, outcome };
+      };
+      const failure = await rejectionOf(chord.updateContext('c', { a: 1 }));
+      expect(String(failure)).toContain('The backend is broken');
+      expect(backend.calls.commit).toBe(1);
+      expect(chord.stats().queuedWrites).toBe(0);
+    },
+  );
+});
+
 describe('other writers', () => {
   test('who always win: after 32 losses the write is given back as NOT_STORED, and was not', async () => {
     const { chord, backend } = openFaulty();

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import type { JsonObject, JsonValue } from '../../src/delta/json.ts';
 import { BadUserInputError, type ChordError, InvalidStateError, LimitExceededError } from '../../src/errors.ts';
+import { parseState } from '../../src/service/input.ts';
 import { canonical } from '../delta/oracles.ts';
 import { clientAt, nextEvent, openChord, openOn, positionOf, rejectionOf } from '../support/chord.ts';
 import { ManualClock, settle } from '../support/clock.ts';
@@ -571,3 +572,30 @@ function thawed(value: unknown, path: readonly string[]): string[] {
   const own = Object.isFrozen(value) ? [] : [path.join('.')];
   return [...own, ...Object.entries(value).flatMap(([key, child]) => thawed(child, [...path, key]))];
 }
+
+describe('the copy of what is handed in', () => {
+  const limits = { maxStateDepth: 64, forbiddenKeys: new Set<string>() };
+
+  test('is frozen at every depth, through arrays too', () => {
+    const state = parseState({ a: [{ b: [1, { c: {} }] }], ['__proto__']: { d: [] } }, limits);
+    const open: unknown[] = [state];
+    for (const value of open) {
+      expect(Object.isFrozen(value)).toBe(true);
+      if (typeof value === 'object' && value !== null) open.push(...Object.values(value));
+    }
+    expect(open).toHaveLength(9);
+  });
+
+  test('holds a value as often as it was there, when it is not inside itself', () => {
+    const shared = { n: [1] };
+    expect(parseState({ a: shared, b: [shared, shared] }, limits)).toEqual({
+      a: { n: [1] },
+      b: [{ n: [1] }, { n: [1] }],
+    });
+  });
+
+  test('names a place in arrays and objects by text alone', () => {
+    const state = { ok: [1, 2], a: [[0], [1, { 'b.c': Number.NaN }]] };
+    expect(() => parseState(state, limits)).toThrow(expect.objectContaining({ path: ['a', '1', '1', 'b.c'] }));
+  });
+});
