@@ -75,6 +75,13 @@ export function parseInteger(
   return value;
 }
 
+/** A misspelt condition must not pass for none. */
+export function assertKnownOptions(options: object, known: ReadonlySet<string>): void {
+  for (const name of Object.keys(options)) {
+    if (!known.has(name)) throw new BadUserInputError(name, `one of the options ${[...known].join(', ')}`);
+  }
+}
+
 /** A moment in ms since the Unix epoch; null counts as absent. */
 export function parseMoment(argument: string, moment: unknown): number | undefined {
   if (moment === undefined || moment === null) return undefined;

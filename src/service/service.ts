@@ -26,6 +26,7 @@ import type { WriteRequest } from './decide.ts';
 import { Feed } from './feed.ts';
 import { createWriteIds, newEpoch } from './ids.ts';
 import {
+  assertKnownOptions,
   parseEpoch,
   parseId,
   parseLabel,
@@ -154,6 +155,7 @@ export class ChordService implements Chord {
   }
 
   #parseWrite(id: string, action: WriteRequest['action'], options: SetOptions): WriteRequest {
+    assertKnownOptions(options, optionNamesOf[action.verb]);
     const idempotencyKey = parseLabel('idempotencyKey', options.idempotencyKey);
     const expectedVersion = parseVersion('expectedVersion', options.expectedVersion);
     const expectedEpoch = parseEpoch('expectedEpoch', options.expectedEpoch);
@@ -182,6 +184,13 @@ export class ChordService implements Chord {
     return { contextId, epoch, version, changed, duplicate, delta, context: () => this.#reader.get(contextId) };
   }
 }
+
+const conditionNames = ['expectedVersion', 'expectedEpoch', 'idempotencyKey', 'origin'];
+const optionNamesOf: Readonly<Record<WriteRequest['action']['verb'], ReadonlySet<string>>> = {
+  set: new Set([...conditionNames, 'ttlMs']),
+  update: new Set([...conditionNames, 'ttlMs', 'remove']),
+  delete: new Set(conditionNames),
+};
 
 function parseSince(position: ClientPosition | null | undefined): Since | undefined {
   // Named as in GraphQL, where a wrong one comes from most of all.

@@ -261,6 +261,16 @@ describe('limits', () => {
   });
 });
 
+test('an option that there is none of is refused, so that no condition is lost by a slip', async () => {
+  const { chord } = openChord();
+  const slip = { expectedVersio: 3 } as object;
+  const bad = { code: 'BAD_USER_INPUT', argument: 'expectedVersio' };
+  expect(await rejectionOf(chord.setContext('c', {}, slip))).toMatchObject(bad);
+  expect(await rejectionOf(chord.updateContext('c', {}, slip))).toMatchObject(bad);
+  expect(await rejectionOf(chord.deleteContext('c', slip))).toMatchObject(bad);
+  expect(await chord.getContext('c')).toBeNull();
+});
+
 describe('what is no state', () => {
   const cyclic: { self?: unknown; list: unknown[] } = { list: [1] };
   cyclic.self = cyclic;
