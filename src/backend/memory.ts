@@ -6,10 +6,8 @@
  * next write copies what it touches (`advance`). So a write costs what it changes, and no reader ever sees a state
  * move.
  */
-import { advance } from '../delta/apply.ts';
-import { invert } from '../delta/compose.ts';
-import type { Changes } from '../delta/delta.ts';
 import { deepFreeze, type JsonObject } from '../delta/json.ts';
+import { Trial } from '../delta/trial.ts';
 import { BackendUnavailableError } from '../errors.ts';
 import type { GoneCause, Position } from '../model.ts';
 import type {
@@ -294,27 +292,18 @@ const absent = Object.freeze({ kind: 'absent' });
 
 /** The state after each write. Puts the context's own state back as it was when a delta does not fit. */
 function applyAll(before: LiveContext | Tombstone | undefined, writes: readonly Write[]): (JsonObject | undefined)[] {
-  const undo: Changes[] = [];
-  const own = before?.kind === 'context' ? before.state : undefined;
-  let state = own;
-  let isOwn = true;
+  const trial = new Trial(before?.kind === 'context' ? before.state : undefined);
   try {
     return writes.map(({ step }) => {
-      if ((step.kind === 'create') !== (state === undefined)) throw new TypeError(`The plan is wrong: ${step.kind}.`);
-      if (step.kind === 'create') state = advance({}, step.delta.changes);
-      else if (step.kind === 'remove') state = undefined;
-      else if (step.kind === 'change') {
-        state = advance(state ?? {}, step.delta.changes);
-        if (isOwn) undo.push(step.delta.changes);
+      if ((step.kind === 'create') !== (trial.state === undefined)) {
+        throw new TypeError(`The plan is wrong: ${step.kind}.`);
       }
-      isOwn &&= step.kind !== 'remove';
-      return state;
+      if (step.kind === 'create' || step.kind === 'remove') trial.clear();
+      if (step.kind === 'create' || step.kind === 'change') trial.advance(step.delta.changes);
+      return trial.state;
     });
   } catch (error) {
-    // In place where the nodes were ours, in a copy that is dropped where they were frozen: undoing is right for both.
-    if (own !== undefined && Object.isExtensible(own)) {
-      undo.reverse().reduce<JsonObject>((current, changes) => advance(current, invert(changes)), own);
-    }
+    trial.restore();
     throw error;
   }
 }
