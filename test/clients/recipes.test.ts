@@ -1,9 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { followWithApollo } from '../../examples/clients/apollo.ts';
 import { followWithEventSource } from '../../examples/clients/event-source.ts';
 import { followWithGraphqlSse } from '../../examples/clients/graphql-sse.ts';
 import { followWithGraphqlWs } from '../../examples/clients/graphql-ws.ts';
 import { followWithUrql } from '../../examples/clients/urql.ts';
+import { installTimeoutMs, needProgram } from '../support/programs.ts';
 import { until } from '../support/wait.ts';
 import { followWithCurl } from './curl.ts';
 import { countContinuous, kindOf, loseConnections, play, type Recipe } from './play.ts';
@@ -16,6 +17,10 @@ const libraries: readonly { readonly name: string; readonly protocol: Protocol; 
   { name: 'urql', protocol: 'WebSocket', recipe: followWithUrql },
   { name: 'Apollo Client', protocol: 'WebSocket', recipe: followWithApollo },
 ];
+beforeAll(async () => {
+  await needProgram(['curl'], 'curl');
+}, installTimeoutMs);
+
 const recipes = [...libraries, { name: 'curl', protocol: 'SSE', recipe: followWithCurl } as const];
 
 describe.each(recipes)('the recipe for $name', { concurrent: true, timeout: 60_000 }, ({ protocol, recipe }) => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { post, startApp, stopApps } from '../support/app.ts';
+import { installTimeoutMs, needProgram } from '../support/programs.ts';
 import { blocksOf, checkout, read } from './pages.ts';
 import { outputOf, Script, stopScripts } from './script.ts';
 
@@ -62,6 +63,10 @@ async function startCurl() {
 }
 
 describe('the curl commands', () => {
+  beforeAll(async () => {
+    await needProgram(['curl'], 'curl');
+  }, installTimeoutMs);
+
   test('show that there is nothing, then the whole context, then the change, in the format of the page', async () => {
     const { follower, setStatus } = await startCurl();
     await follower.printed(/^id: -\nevent: next\ndata: .*"NoContext".*\n\n/m);

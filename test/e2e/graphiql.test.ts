@@ -2,7 +2,8 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type FollowEvent, followQuery, Replica } from '../../examples/clients/replica.ts';
 import { LastingBackend, type RunningApp, startApp, stopApp, stopApps } from '../support/app.ts';
-import { installTimeoutMs, launchBrowser } from '../support/browser.ts';
+import { launchBrowser } from '../support/browser.ts';
+import { installTimeoutMs } from '../support/programs.ts';
 import { until } from '../support/wait.ts';
 
 let browser: Browser;
