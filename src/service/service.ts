@@ -11,6 +11,7 @@ import type { Delta } from '../delta/delta.ts';
 import type { DeltaFormatter } from '../delta/format.ts';
 import type { JsonObject, JsonValue } from '../delta/json.ts';
 import type { ClientPosition, ContextEvent, ContextRecord } from '../model.ts';
+import type { Written } from './batch.ts';
 import type {
   Chord,
   ChordStats,
@@ -39,7 +40,7 @@ import {
 import { type ContextPage, type DeltaPage, type ListContextsOptions, type ListDeltasOptions, Lister } from './lists.ts';
 import { Reader } from './reader.ts';
 import type { Since } from './sync.ts';
-import { Writer, type Written } from './writer.ts';
+import { Writer } from './writer.ts';
 
 /** Everything that the service can be told. Times in ms, sizes in bytes. */
 export interface ServiceOptions {

@@ -9,13 +9,25 @@
  * on a cached view may be refused wrongly, so a refusal counts only once a fresh view of the store confirms it.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Absent, Backend, Base, CommitResult, DeltaRecord, Known, Outcome, Write } from '../backend/backend.ts';
+import type { Backend, CommitResult, Known, Outcome, Write } from '../backend/backend.ts';
 import type { Clock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
 import { BackendUnavailableError, IdempotencyConflictError, LimitExceededError } from '../errors.ts';
 import type { Position } from '../model.ts';
-import { type Decision, decide, type WriteRequest, type WriteRules } from './decide.ts';
-import { PlannedState } from './planned-state.ts';
+import {
+  absent,
+  baseOf,
+  isAt,
+  isStored,
+  type Pending,
+  type Planned,
+  planBatch,
+  settleCommitted,
+  takeBatch,
+  takeFresh,
+  type Written,
+} from './batch.ts';
+import { decide, type WriteRequest, type WriteRules } from './decide.ts';
 import { toDelta } from './sync.ts';
 
 /** What the write path works with. Times in ms, sizes in bytes. */
@@ -28,30 +40,6 @@ export interface WriterOptions extends Pick<WriteRules, 'deltaThreshold' | 'maxS
   readonly maxQueuedWrites: number;
 }
 
-/** What a write did. */
-export interface Written extends Position {
-  readonly changed: boolean;
-  /** The idempotency key had done this before; nothing happened now. */
-  readonly duplicate: boolean;
-  /** Null: nothing changed, the context is gone, or the delta of a duplicate is no longer retained. */
-  readonly delta: Delta | null;
-}
-
-interface Pending {
-  readonly request: WriteRequest;
-  readonly settle: (written: Written) => void;
-  readonly fail: (error: unknown) => void;
-  /** How often a refusal was overruled by a fresh view. */
-  reconsidered: number;
-  /** The view that overruled it: what to plan on next, since what `peek` says may stay stale or nothing. */
-  fresh?: Known | undefined;
-}
-
-interface Planned {
-  readonly pending: Pending;
-  readonly decision: Extract<Decision, { kind: 'write' }>;
-}
-
 interface Queue {
   readonly waiting: Pending[];
   /** Writes in the commit that is under way. */
@@ -61,8 +49,6 @@ interface Queue {
   isWorking: boolean;
 }
 
-/** So many writes of one context go as one commit. */
-const maxBatch = 256;
 /** A write that lost so often is given back to its caller: NOT_STORED. Shared stores reserve long before. */
 const maxAttempts = 32;
 
@@ -268,104 +254,10 @@ export class Writer {
   }
 }
 
-const absent: Absent = Object.freeze({ kind: 'absent' });
-
-/** The next writes that may be committed together: at most one for each idempotency key. */
-function takeBatch(waiting: Pending[]): Pending[] {
-  const keys = new Set<string>();
-  let size = 0;
-  for (const { request } of waiting) {
-    const key = request.idempotency?.key;
-    if (size === maxBatch || (key !== undefined && keys.has(key))) break;
-    if (key !== undefined) keys.add(key);
-    size++;
-  }
-  return waiting.splice(0, size);
-}
-
-/** Plans each write on the state that the ones before it lead to. Synchronous: `known` may be on loan. */
-function planBatch(
-  known: Known,
-  batch: readonly Pending[],
-  rules: WriteRules,
-): { readonly planned: readonly Planned[]; readonly refused: readonly Pending[] } {
-  const planned: Planned[] = [];
-  const refused: Pending[] = [];
-  const state = new PlannedState(known);
-  try {
-    for (const [index, pending] of batch.entries()) {
-      const decision = decide(state.known, pending.request, rules);
-      if (decision.kind === 'refuse') {
-        refused.push(pending);
-      } else {
-        planned.push({ pending, decision });
-        if (index < batch.length - 1) state.advance(decision.step, pending.request.writeId);
-      }
-    }
-  } finally {
-    state.restore();
-  }
-  return { planned, refused };
-}
-
-/** The newest view that one of the writes brought with it. */
-function takeFresh(batch: readonly Pending[]): Known | undefined {
-  let fresh: Known | undefined;
-  for (const pending of batch) {
-    fresh = pending.fresh ?? fresh;
-    pending.fresh = undefined;
-  }
-  return fresh;
-}
-
-/** `began`: the epoch that the first of the changes began, if it did. It ends with the next removal. */
-function settleCommitted(planned: readonly Planned[], began: string | undefined): void {
-  let isAhead = began !== undefined;
-  let epoch: string | undefined;
-  for (const { pending, decision } of planned) {
-    const { request, settle } = pending;
-    const { step, position, changed } = decision;
-    const isFirst = isAhead && step.kind === 'change';
-    if (isFirst) epoch = began;
-    if (step.kind === 'create') epoch = undefined;
-    isAhead &&= step.kind === 'touch';
-    const record = decision.delta && recordIn(decision.delta, epoch, isFirst);
-    const delta = record === undefined ? null : toDelta(request.id, record);
-    settle({ epoch: epoch ?? position.epoch, version: position.version, changed, duplicate: false, delta });
-  }
-}
-
-/** The record as the store wrote it: in the epoch that began with the commit, if one did. */
-function recordIn(record: DeltaRecord, epoch: string | undefined, isFirst: boolean): DeltaRecord {
-  if (epoch === undefined) return record;
-  return { ...record, epoch, fromVersion: isFirst ? 0 : record.fromVersion };
-}
-
-/**
- * Whether an earlier attempt of this commit had stored the writes after all. One that is recognised proves all: they
- * are stored together, and what a later one undid or a touch did leaves no trace of its own.
- */
-function isStored(planned: readonly Planned[], { known, since }: Extract<CommitResult, { kind: 'behind' }>): boolean {
-  const stored = new Set(since?.map(({ writeId }) => writeId));
-  if (known.kind === 'tombstone') stored.add(known.writeId);
-  return planned.some(({ pending }) => stored.has(pending.request.writeId));
-}
-
-function isAt(known: Known, epoch: string): boolean {
-  return (known.kind === 'context' ? known.head.epoch : known.kind === 'tombstone' ? known.epoch : undefined) === epoch;
-}
-
 function tooManyWriters(): BackendUnavailableError {
   return new BackendUnavailableError('Too many writers on one context.', 'NOT_STORED');
 }
 
 function closed(outcome: 'NOT_STORED' | 'UNKNOWN'): BackendUnavailableError {
   return new BackendUnavailableError('The server is shutting down.', outcome);
-}
-
-function baseOf(known: Known): Base {
-  if (known.kind === 'absent') return absent;
-  if (known.kind === 'tombstone') return { kind: 'tombstone', epoch: known.epoch, version: known.version };
-  const { epoch, version, touches } = known.head;
-  return { kind: 'context', epoch, version, touches };
 }
