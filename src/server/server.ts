@@ -93,7 +93,13 @@ export class ChordServer {
         resolve();
       });
     });
-    await this.#listening;
+    try {
+      await this.#listening;
+    } catch (error) {
+      // Another attempt may find the port free.
+      this.#listening = undefined;
+      throw error;
+    }
     // A TCP server has an address of this shape as long as it listens.
     const { port: actual } = this.#http.address() as AddressInfo;
     const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;

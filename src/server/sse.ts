@@ -20,7 +20,7 @@ const pingIntervalMs = 12_000;
 const retryMs = 1_000;
 
 /** The position in a `Last-Event-ID`: null when it says that there is none, undefined when it is absent or not ours. */
-export function parseEventId(id: string | null): Position | null | undefined {
+function parseEventId(id: string | null): Position | null | undefined {
   if (id === null) return undefined;
   if (id === noPositionId) return null;
   const [, epoch, digits] = /^([\w-]{1,64}):(\d{1,16})$/.exec(id) ?? [];

@@ -154,6 +154,14 @@ describe('the life of an app', () => {
     await expect(starting).resolves.toMatchObject({ url: expect.stringContaining('http://') });
   });
 
+  test('a start that failed may be tried again', async () => {
+    const first = await startApp();
+    await using app = createApp({ port: first.port, logger: silentLogger });
+    await expect(app.start()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await first.app.stop();
+    await expect(app.start()).resolves.toMatchObject({ url: expect.stringContaining(String(first.port)) });
+  });
+
   test('a stopped app does not start again', async () => {
     const app = createApp({ port: 0, logger: silentLogger });
     await app.start();
