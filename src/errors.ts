@@ -109,3 +109,34 @@ export class BackendUnavailableError extends ChordError {
     this.outcome = outcome;
   }
 }
+
+/** The verb needs an exporter or a provider, and none is configured. */
+export class NotConfiguredError extends ChordError {
+  readonly code = 'NOT_CONFIGURED';
+  /** The name of the configuration option. */
+  readonly option: string;
+
+  constructor(option: string) {
+    super(`The option ${option} is not set.`);
+    this.option = option;
+  }
+}
+
+/** The exporter or the provider failed, did not answer in time, or answered what is no context. Nothing was stored. */
+export class ExternalStorageError extends ChordError {
+  readonly code = 'EXTERNAL_STORAGE';
+}
+
+/**
+ * The data directory cannot be used: damaged, of another program, of a newer version, or in use by another process.
+ * The message names the path and what to do; nothing in it was changed.
+ */
+export class DataDirectoryError extends ChordError {
+  readonly code = 'DATA_DIRECTORY';
+  readonly path: string;
+
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super(`The data directory ${path} ${problem}`, options);
+    this.path = path;
+  }
+}

@@ -33,11 +33,13 @@ import type {
   Watch,
   Write,
 } from './backend.ts';
+import { isBase, positionOf, samePosition, startOfDeltas, withFloor } from './base.ts';
 import { DeltaLog } from './delta-log.ts';
 import { DueIndex } from './due-index.ts';
 import { IdIndex } from './id-index.ts';
 import { Leases } from './leases.ts';
 import { OutcomeStore } from './outcome-store.ts';
+import { tryWrites } from './try-writes.ts';
 import { Watchers } from './watchers.ts';
 
 interface LiveContext {
@@ -96,7 +98,7 @@ export class MemoryBackend implements Backend {
       if (outcome !== undefined) return { kind: 'duplicate', index, outcome };
     }
     const before = this.#byId.get(id);
-    if (!isBase(before, base)) return behind(before, base);
+    if (!isBase(before ?? absent, base)) return behind(before, base);
     const announcements = this.#store(id, writes, options.nowMs);
     for (const announcement of announcements) this.#watchers.announce(id, announcement);
     const after = this.#byId.get(id);
@@ -209,7 +211,8 @@ export class MemoryBackend implements Backend {
 
   /** Records the writes; throws only before anything but the state was touched, and puts that back. */
   #store(id: string, writes: readonly Write[], nowMs: number): Announcement[] {
-    const states = applyAll(this.#byId.get(id), writes);
+    const before = this.#byId.get(id);
+    const states = tryWrites(new Trial(before?.kind === 'context' ? before.state : undefined), writes);
     const announcements: Announcement[] = [];
     for (const [index, write] of writes.entries()) {
       const announcement = this.#record(id, write, states[index]);
@@ -290,31 +293,9 @@ export class MemoryBackend implements Backend {
 
 const absent = Object.freeze({ kind: 'absent' });
 
-/** The state after each write. Puts the context's own state back as it was when a delta does not fit. */
-function applyAll(before: LiveContext | Tombstone | undefined, writes: readonly Write[]): (JsonObject | undefined)[] {
-  const trial = new Trial(before?.kind === 'context' ? before.state : undefined);
-  try {
-    return writes.map(({ step }) => {
-      if ((step.kind === 'create') !== (trial.state === undefined)) {
-        throw new TypeError(`The plan is wrong: ${step.kind}.`);
-      }
-      if (step.kind === 'create' || step.kind === 'remove') trial.clear();
-      if (step.kind === 'create' || step.kind === 'change') trial.advance(step.delta.changes);
-      return trial.state;
-    });
-  } catch (error) {
-    trial.restore();
-    throw error;
-  }
-}
-
-function retainedDeltas(
-  { head, log }: LiveContext,
-  { since, maxDeltas = Number.POSITIVE_INFINITY }: ReadOptions,
-): readonly DeltaRecord[] | undefined {
-  if (since === undefined || (since.epoch ?? head.epoch) !== head.epoch) return undefined;
-  if (since.version < head.floor || since.version > head.version) return undefined;
-  return head.version - since.version > maxDeltas ? undefined : log.after(since.version);
+function retainedDeltas({ head, log }: LiveContext, options: ReadOptions): readonly DeltaRecord[] | undefined {
+  const version = startOfDeltas(head, options);
+  return version === undefined ? undefined : log.after(version);
 }
 
 function behind(found: LiveContext | Tombstone | undefined, base: Base): CommitResult {
@@ -332,26 +313,7 @@ function handOut(found: LiveContext | Tombstone | undefined): Known {
   return { kind: 'context', head: found.head, state: deepFreeze(found.state) };
 }
 
-function isBase(found: LiveContext | Tombstone | undefined, base: Base): boolean {
-  if (base.kind === 'absent') return found === undefined;
-  if (base.kind === 'tombstone') return found?.kind === 'tombstone' && samePosition(found, base);
-  return found?.kind === 'context' && samePosition(found.head, base) && found.head.touches === base.touches;
-}
-
 function assertLive(found: LiveContext | Tombstone | undefined): LiveContext {
   if (found?.kind === 'context') return found;
   throw new TypeError('The plan is wrong: there is no live context.');
-}
-
-/** The head with a floor no lower than that: deltas may have been trimmed since the head was planned. */
-function withFloor(head: Head, floor: number): Head {
-  return head.floor >= floor ? head : Object.freeze({ ...head, floor });
-}
-
-function positionOf({ epoch, version }: Position): Position {
-  return { epoch, version };
-}
-
-function samePosition(a: Position, b: Position): boolean {
-  return a.epoch === b.epoch && a.version === b.version;
 }

@@ -40,6 +40,8 @@ export interface WriteOptions {
   /** How many deltas are kept; all by default. */
   readonly keep?: number | undefined;
   readonly cause?: GoneCause | undefined;
+  /** Of a creating write: its version, as a restore chooses one. By default 1, or the one after the tombstone's. */
+  readonly version?: number | undefined;
   /** An idempotency key. */
   readonly key?: string | undefined;
   readonly requestHash?: string | undefined;
@@ -165,7 +167,7 @@ export class Draft {
   #create(known: Exclude<Known, KnownContext>, state: JsonObject, options: WriteOptions): StepOf<'create'> {
     const { atMs = start, keep = Number.POSITIVE_INFINITY } = options;
     const changes = diff({}, state);
-    const version = known.kind === 'tombstone' ? known.version + 1 : 1;
+    const version = options.version ?? (known.kind === 'tombstone' ? known.version + 1 : 1);
     const position = { epoch: fresh('e'), version };
     const head: Head = Object.freeze({
       ...position,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { assertBehind, assertSame, dueIds, everything, readContext } from './check.ts';
+import { assertBehind, assertSame, at, dueIds, everything, readContext, versionsOf } from './check.ts';
 import { draft, history, start } from './draft.ts';
 import type { Group } from './suite.ts';
 
@@ -38,6 +38,28 @@ export const tombstones: Group = {
       assert.equal(await backend.purgeTombstone('id', start + 99), false);
       await again.assertStands();
     });
+
+    for (const version of [4, 70, 2 ** 32, 2 ** 52]) {
+      test(`B27: a context is created at version ${version}, where nothing is and on a tombstone`, async ({
+        backend,
+      }) => {
+        const gone = await (await history(backend, 'gone', 3)).remove().store();
+        for (const before of [gone, draft(backend, 'new')]) {
+          const { id } = before;
+          const created = await before.set({ n: 1 }, { version }).store();
+          assert.equal(created.head.version, version);
+          await created.assertStands();
+          const change = created.set({ n: 2 });
+          const changed = await change.store();
+          await changed.assertStands();
+          assert.deepEqual(await versionsOf(backend, id), [version, version + 1]);
+          const view = await readContext(backend, id, { since: at(created.head) });
+          assertSame(view.deltas, [change.delta], 'Since the first version');
+          const earlier = await readContext(backend, id, { since: { version: version - 1 } });
+          assertSame(earlier, changed.known, 'Since the version before it');
+        }
+      });
+    }
 
     test('B27: a reader of the old life gets the state of the new one', async ({ backend }) => {
       const old = await history(backend, 'id', 3);
