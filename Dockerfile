@@ -19,6 +19,10 @@ COPY --from=build /app/dist ./dist
 # In a container 127.0.0.1 would be reachable from nowhere else.
 ENV CHORD_HOST=0.0.0.0
 EXPOSE 4000
+# The one directory that the server writes. Without a volume of one's own the data goes with the container.
+ENV CHORD_DATA_DIR=/data
+RUN mkdir -m 700 /data && chown node:node /data
+VOLUME /data
 # A user without rights, which the base image brings along. The files stay root's: the server cannot change itself.
 USER node
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \

@@ -5,8 +5,9 @@
  * the end a follower that was there from the start must hold the very state that the store has.
  */
 import { createChord } from '../src/chord.ts';
-import { advance } from '../src/delta/apply.ts';
-import { equal, type JsonObject } from '../src/delta/json.ts';
+import type { JsonObject } from '../src/delta/json.ts';
+import { keepCopy } from './copy.ts';
+import { median } from './figures.ts';
 import { meetingState, nestedState, wideState } from './states.ts';
 
 const rounds = 9;
@@ -24,8 +25,7 @@ await chord.setContext('small', meetingState(4));
 await chord.setContext('nested', nestedState());
 await chord.setContext('wide', wideState());
 
-const checked = ['meeting', 'small', 'nested', 'wide'];
-const copies = checked.map((id) => ({ id, ...keepCopy(id) }));
+const copies = ['meeting', 'small', 'nested', 'wide'].map((id) => keepCopy(chord, id));
 
 console.log(`Node ${process.versions.node}, ${rounds} rounds, median µs per operation (min to max)\n`);
 await report([
@@ -38,11 +38,7 @@ await report([
   await syncs('sync 50 versions behind, 10 kB state'),
 ]);
 
-for (const { id, state, stop } of copies) {
-  const stored = await chord.getContext(id);
-  await stop(stored?.version ?? 0);
-  if (stored === null || !equal(state(), stored.state)) throw new Error(`The follower of ${id} did not converge.`);
-}
+for (const copy of copies) await copy.converge();
 console.log('\nEvery follower converged.');
 await chord.close();
 
@@ -90,37 +86,4 @@ function repeated(name: string, perRound: number, operation: (i: number) => Prom
       for (let i = 0; i < perRound; i++) await operation(round * perRound + i);
     },
   };
-}
-
-/** Follows a context by the client's rule. */
-function keepCopy(id: string): { state: () => JsonObject; stop: (version: number) => Promise<void> } {
-  const copy: { state: JsonObject; version: number } = { state: {}, version: 0 };
-  const events = chord.follow(id);
-  const following = (async () => {
-    for await (const event of events) {
-      if (event.kind === 'full') copy.state = event.context.state;
-      if (event.kind === 'delta') {
-        if (event.fromVersion !== copy.version)
-          throw new Error(`A gap in ${id}: ${copy.version} to ${event.fromVersion}.`);
-        copy.state = advance(copy.state, event.changes);
-      }
-      copy.version = event.version;
-    }
-  })();
-  return {
-    state: () => copy.state,
-    stop: async (last) => {
-      const deadline = performance.now() + 10_000;
-      while (copy.version < last) {
-        if (performance.now() > deadline) throw new Error(`The follower of ${id} did not reach version ${last}.`);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      await events.return?.();
-      await following;
-    },
-  };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -1,15 +1,46 @@
 /** The only place that knows which parts are in use: it builds them and hands them down. */
 import type { Backend } from './backend/backend.ts';
+import { LmdbBackend } from './backend/lmdb/lmdb.ts';
+import { MemoryBackend } from './backend/memory.ts';
 import { type ChordOptions, chordOptionsOf, createService } from './chord.ts';
-import { completeOptions } from './config/table.ts';
+import { ConfigError } from './config/config-error.ts';
+import { completeOptions, type OptionValues } from './config/table.ts';
+import { createExporter, createProvider, type ExternalName } from './external/builtin.ts';
+import type { Exporter, Provider } from './external/external.ts';
 import { createLogger, type LogFormat, type Logger, type LogLevel } from './observability/logger.ts';
 import { ChordServer, type ServerStats } from './server/server.ts';
 import type { Chord, ChordStats } from './service/chord.ts';
 
 /** What `createApp` can be told: what `createChord` can, and the options of the server around it. */
-export interface AppOptions extends Omit<ChordOptions, 'backend'> {
-  /** The name of a built-in backend, or one of yours. `stop` closes it. Default `memory`. */
-  readonly backend?: 'memory' | Backend | undefined;
+export interface AppOptions extends Omit<ChordOptions, 'backend' | 'exporter' | 'provider'> {
+  /** The name of a built-in backend, or one of yours. `stop` closes it. Default `lmdb`. */
+  readonly backend?: 'lmdb' | 'memory' | Backend | undefined;
+  /** The directory of the backend `lmdb`; made when it is not there. Default ./chord-data. */
+  readonly dataDir?: string | undefined;
+  /** Weight of the states and deltas that the backend `lmdb` keeps in memory, in bytes. Default 64 MiB. */
+  readonly cacheBytes?: number | undefined;
+  /** The name of a built-in exporter, or one of yours. Default `none`. */
+  readonly exporter?: ExternalName | Exporter | undefined;
+  /** The name of a built-in provider, or one of yours. Default `none`. */
+  readonly provider?: ExternalName | Provider | undefined;
+  /** The directory of the exporter and the provider `file`. Default ./chord-exports. */
+  readonly exportDir?: string | undefined;
+  /** Where the exporter `webhook` posts contexts. */
+  readonly webhookExportUrl?: string | null | undefined;
+  /** Where the provider `webhook` asks for contexts. */
+  readonly webhookProviderUrl?: string | null | undefined;
+  /** The key of the HMAC that signs what the webhooks send. */
+  readonly webhookSecret?: string | null | undefined;
+  /** The bucket of the exporter and the provider `s3`. */
+  readonly s3Bucket?: string | null | undefined;
+  /** What the keys of the objects begin with. Default none. */
+  readonly s3Prefix?: string | null | undefined;
+  /** The region of the bucket. Default: what the AWS SDK finds. */
+  readonly s3Region?: string | null | undefined;
+  /** The URL of another S3-compatible storage than that of AWS. */
+  readonly s3Endpoint?: string | null | undefined;
+  /** Whether the bucket is named in the path instead of the host. Default false. */
+  readonly s3PathStyle?: boolean | undefined;
   /** Where log lines go; by default to standard output as `logLevel` and `logFormat` say. */
   readonly logger?: Logger | undefined;
   /** Address to listen on. Default 127.0.0.1. */
@@ -20,6 +51,8 @@ export interface AppOptions extends Omit<ChordOptions, 'backend'> {
   readonly slowReaderTimeoutMs?: number | undefined;
   /** How long requests in flight may take to finish when the server stops, in ms. Default 10 s. */
   readonly drainTimeoutMs?: number | undefined;
+  /** How often cleanup runs at least, in ms; 0: `start` starts none. Default 1 h. */
+  readonly cleanupIntervalMs?: number | undefined;
   /** Largest body of an HTTP request and largest WebSocket message, in bytes. Default 8 MiB. */
   readonly maxRequestBytes?: number | undefined;
   /** Whether browsers get GraphiQL at /graphql. Default true. */
@@ -45,16 +78,26 @@ export interface App extends AsyncDisposable {
 }
 
 /**
- * Chord with its server. Nothing listens before `start`.
+ * Chord with its server. Nothing listens before `start`; a built-in store is open at once.
  *
- * @throws ConfigError for a value that an option does not accept, or an option that there is none of.
+ * @throws ConfigError for a value that an option does not accept, or an option that there is none of; DataDirectoryError
+ * when the data directory cannot be used.
  */
 export function createApp(options: AppOptions = {}): App {
   const { logger: givenLogger, clock, deltaFormatter, backend, ...values } = options;
   const own = typeof backend === 'object' && backend !== null ? backend : undefined;
   const config = completeOptions(own === undefined ? { ...values, backend } : values);
   const logger = givenLogger ?? createLogger({ level: config.logLevel, format: config.logFormat });
-  const chord = createService({ ...chordOptionsOf(config), clock, deltaFormatter, backend: own });
+  const chord = createService({
+    ...chordOptionsOf(config),
+    clock,
+    deltaFormatter,
+    logger,
+    exporter: configured(() => createExporter(config)),
+    provider: configured(() => createProvider(config)),
+    // Last: what is refused above leaves no store open.
+    backend: own ?? openBackend(config),
+  });
   const server = new ChordServer({ ...config, chord, logger });
   const stop = async () => {
     await server.close();
@@ -62,9 +105,32 @@ export function createApp(options: AppOptions = {}): App {
   };
   return {
     chord,
-    start: async () => ({ url: await server.listen() }),
+    start: async () => {
+      const url = await server.listen();
+      if (config.cleanupIntervalMs > 0) await chord.startCleanup();
+      return { url };
+    },
     stop,
     stats: () => ({ ...server.stats, ...chord.stats() }),
     [Symbol.asyncDispose]: stop,
   };
+}
+
+function openBackend({ backend, dataDir, cacheBytes }: OptionValues): Backend {
+  switch (backend) {
+    case 'lmdb':
+      return LmdbBackend.open({ path: dataDir, cacheBytes });
+    case 'memory':
+      return new MemoryBackend();
+  }
+}
+
+/** What a built-in refuses names its option, and is the user's to mend. */
+function configured<T>(create: () => T): T {
+  try {
+    return create();
+  } catch (error) {
+    if (error instanceof TypeError) throw new ConfigError(error.message, { cause: error });
+    throw error;
+  }
 }

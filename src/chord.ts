@@ -5,6 +5,8 @@ import { ConfigError } from './config/config-error.ts';
 import { completeOptions, type OptionName, type OptionValues } from './config/table.ts';
 import { show, suggestion } from './config/words.ts';
 import { type DeltaFormatter, flatFormatter } from './delta/format.ts';
+import type { Exporter, Provider } from './external/external.ts';
+import { type Logger, silentLogger } from './observability/logger.ts';
 import type { Chord } from './service/chord.ts';
 import { ChordService, type ServiceOptions } from './service/service.ts';
 
@@ -16,12 +18,34 @@ export interface ChordOptions {
   readonly clock?: Clock | undefined;
   /** Makes `formatted` of a delta in the GraphQL API; by default a flat list. Must be pure. */
   readonly deltaFormatter?: DeltaFormatter | undefined;
+  /** Where log lines go; by default nowhere. */
+  readonly logger?: Logger | undefined;
+  /** Takes contexts into your storage. Default none. */
+  readonly exporter?: Exporter | undefined;
+  /** Brings contexts back from your storage. Default none. */
+  readonly provider?: Provider | undefined;
   /** Deltas kept per context, the oldest are trimmed; null keeps all. Default 100. */
   readonly deltaThreshold?: number | null | undefined;
   /** Whether contexts that were never given a `ttlMs` get `contextTtlMs` as theirs. Default false. */
   readonly contextAutoDelete?: boolean | undefined;
   /** Time to live of such contexts, in ms. Default null: none. */
   readonly contextTtlMs?: number | null | undefined;
+  /** How old deltas may become before cleanup trims them, in ms; null keeps them. Default 24 h. */
+  readonly deltaTtlMs?: number | null | undefined;
+  /** How long it is remembered that a context is gone, in ms; null for ever. Default 48 h. */
+  readonly tombstoneTtlMs?: number | null | undefined;
+  /** How often cleanup runs at least once it is started, in ms. Default 1 h. */
+  readonly cleanupIntervalMs?: number | undefined;
+  /** How many items a run of cleanup takes on in one batch; null lets it choose. Default null. */
+  readonly cleanupLimit?: number | null | undefined;
+  /** Whether a context that expires is exported first, and kept until that succeeds. Default false. */
+  readonly exportBeforeExpire?: boolean | undefined;
+  /** How long the next attempt waits after such an export failed, in ms; doubled each time. Default 1 min. */
+  readonly exportRetryMs?: number | undefined;
+  /** Whether reading or following what is not there asks the provider. Default false. */
+  readonly restoreOnMiss?: boolean | undefined;
+  /** How long one export or one fetch may take, in ms. Default 30 s. */
+  readonly externalTimeoutMs?: number | undefined;
   /** Largest weight of a state, in bytes. Default 1 MiB. */
   readonly maxStateBytes?: number | undefined;
   /** Deepest nesting of a state; objects and arrays count, the state itself is 1. Default 64. */
@@ -43,6 +67,14 @@ const serviceOptionNames = [
   'deltaThreshold',
   'contextAutoDelete',
   'contextTtlMs',
+  'deltaTtlMs',
+  'tombstoneTtlMs',
+  'cleanupIntervalMs',
+  'cleanupLimit',
+  'exportBeforeExpire',
+  'exportRetryMs',
+  'restoreOnMiss',
+  'externalTimeoutMs',
   'maxStateBytes',
   'maxStateDepth',
   'forbiddenKeys',
@@ -68,16 +100,20 @@ export function createChord(options: ChordOptions = {}): Chord {
 
 /** The same, with what the server needs besides. */
 export function createService(options: ChordOptions): ChordService {
-  const { backend, clock, deltaFormatter, ...values } = options;
+  const { backend, clock, deltaFormatter, logger, exporter, provider, ...values } = options;
   for (const name of Object.keys(values)) {
     if (serviceOptionNames.some((known) => known === name)) continue;
     throw new ConfigError(`There is no option ${name} of createChord.${suggestion(name, serviceOptionNames, '')}`);
   }
   return new ChordService({
-    ...completeOptions(values),
+    // The table knows which options need an exporter or a provider.
+    ...completeOptions({ ...values, exporter, provider }),
     backend: assertPart('backend', backend, 'object') ?? new MemoryBackend(),
     clock: assertPart('clock', clock, 'object') ?? systemClock,
     deltaFormatter: assertPart('deltaFormatter', deltaFormatter, 'function') ?? flatFormatter,
+    logger: assertPart('logger', logger, 'object') ?? silentLogger,
+    exporter: assertPart('exporter', exporter, 'object'),
+    provider: assertPart('provider', provider, 'object'),
   });
 }
 

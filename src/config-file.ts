@@ -1,8 +1,17 @@
-import { type ConfigFile as AnyConfigFile, defineConfig as define } from './config/config.ts';
+import type { ConfigFile as AnyConfigFile } from './config/config.ts';
 import type { DeltaFormatter } from './delta/format.ts';
+import type { ExternalName } from './external/builtin.ts';
+import type { Exporter, Provider } from './external/external.ts';
 
 /** What `chord.config.js` exports as its default. */
-export type ConfigFile = AnyConfigFile<DeltaFormatter>;
+export interface ConfigFile extends Omit<AnyConfigFile<DeltaFormatter>, 'exporter' | 'provider'> {
+  /** The name of a built-in exporter, or one of yours. */
+  readonly exporter?: ExternalName | Exporter | undefined;
+  /** The name of a built-in provider, or one of yours. */
+  readonly provider?: ExternalName | Provider | undefined;
+}
 
 /** Lets an editor complete and check the object in `chord.config.js`. Answers its argument. */
-export const defineConfig = define<DeltaFormatter>;
+export function defineConfig(config: ConfigFile): ConfigFile {
+  return config;
+}

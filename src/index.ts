@@ -27,6 +27,8 @@ export type {
   Watch,
   Write,
 } from './backend/backend.ts';
+export type { LmdbOptions } from './backend/lmdb/lmdb.ts';
+export { LmdbBackend } from './backend/lmdb/lmdb.ts';
 export { MemoryBackend } from './backend/memory.ts';
 export type { ChordOptions } from './chord.ts';
 export { createChord } from './chord.ts';
@@ -44,11 +46,17 @@ export {
   BadUserInputError,
   ChordError,
   ContextNotFoundError,
+  DataDirectoryError,
+  ExternalStorageError,
   IdempotencyConflictError,
   InvalidStateError,
   LimitExceededError,
+  NotConfiguredError,
   VersionConflictError,
 } from './errors.ts';
+export type { ExternalName } from './external/builtin.ts';
+export type { ExportedContext, Exporter, ExternalCall, ProvidedContext, Provider } from './external/external.ts';
+export { exportFormat } from './external/external.ts';
 export type {
   ClientPosition,
   ContextEvent,
@@ -69,9 +77,16 @@ export type { ServerStats } from './server/server.ts';
 export type {
   Chord,
   ChordStats,
+  CleanupOptions,
+  CleanupReport,
+  CleanupStatus,
   ContextEvents,
   DeleteResult,
+  ExportResult,
   FollowOptions,
+  RestoreOptions,
+  RestoreResult,
+  ScheduleOptions,
   SetOptions,
   UpdateOptions,
   WriteOptions,

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { createApp } from './app.ts';
+import { resolve } from 'node:path';
+import { type App, type AppOptions, createApp } from './app.ts';
+import { renewIdentity } from './backend/lmdb/store.ts';
 import { systemClock } from './clock.ts';
 import { type Config, loadConfig } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -8,6 +10,7 @@ import { helpText } from './config/help.ts';
 import type { OptionValues } from './config/table.ts';
 import { codeOf } from './config/words.ts';
 import type { DeltaFormatter } from './delta/format.ts';
+import { DataDirectoryError } from './errors.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 
 /*
@@ -24,20 +27,26 @@ async function main(argv: readonly string[]): Promise<void> {
     process.stdout.write(`${packageVersion()}\n`);
     return;
   }
-  const config = await loadConfig<DeltaFormatter>({ argv, env: process.env, cwd: process.cwd() }).catch(refuse);
+  const flags = argv.filter((argument) => argument !== '--renew-identity');
+  const config = await loadConfig<DeltaFormatter>({ argv: flags, env: process.env, cwd: process.cwd() }).catch(refuse);
+  if (flags.length < argv.length) {
+    await renew(config);
+    return;
+  }
   const logger = createLogger({ level: config.logLevel, format: config.logFormat });
   exitOnSurprise(logger);
   await serve(config, logger);
 }
 
+/** After a backup was restored: clients may have seen what it lacks, and must not take new versions for those. */
+async function renew({ backend, dataDir }: Config<DeltaFormatter>): Promise<void> {
+  if (backend !== 'lmdb') fail(`--renew-identity is for the backend lmdb, and the backend is ${backend}.`, 2);
+  const identity = await renewIdentity(dataDir).catch(refuse);
+  process.stdout.write(`The store in ${dataDir} has the new identity ${identity}.\n`);
+}
+
 async function serve(config: Config<DeltaFormatter>, logger: Logger): Promise<void> {
-  const { configFile, deltaFormatter, timeProvider, ...options } = config;
-  const app = createApp({
-    ...options,
-    logger,
-    ...(deltaFormatter === undefined ? {} : { deltaFormatter }),
-    ...(timeProvider === undefined ? {} : { clock: { ...systemClock, now: timeProvider } }),
-  });
+  const app = build(config, logger);
   let started: Promise<{ readonly url: string }> | undefined;
   const stop = async () => {
     // A start that fails meanwhile is reported below.
@@ -49,12 +58,31 @@ async function serve(config: Config<DeltaFormatter>, logger: Logger): Promise<vo
     started = app.start();
     const { url } = await started;
     const endpoint = new URL('/graphql', url).href;
+    const { configFile } = config;
     logger.info(config.graphiql ? `ready, GraphiQL is at ${endpoint}` : `ready at ${endpoint}`, {
       backend: config.backend,
+      ...(config.backend === 'lmdb' ? { dataDir: resolve(config.dataDir) } : {}),
       configFile,
     });
   } catch (error) {
     fail(startProblem(error, config) ?? (error instanceof Error && error.stack ? error.stack : String(error)), 1);
+  }
+}
+
+function build(config: Config<DeltaFormatter>, logger: Logger): App {
+  const { configFile, deltaFormatter, timeProvider, exporter, provider, ...options } = config;
+  try {
+    return createApp({
+      ...options,
+      logger,
+      // A name, or an object that was seen to have the method; more cannot be known before it is called.
+      exporter: exporter as AppOptions['exporter'],
+      provider: provider as AppOptions['provider'],
+      ...(deltaFormatter === undefined ? {} : { deltaFormatter }),
+      ...(timeProvider === undefined ? {} : { clock: { ...systemClock, now: timeProvider } }),
+    });
+  } catch (error) {
+    return refuse(error);
   }
 }
 
@@ -121,7 +149,7 @@ function startProblem(error: unknown, { host, port }: OptionValues): string | un
 }
 
 function refuse(error: unknown): never {
-  if (error instanceof ConfigError) return fail(error.message, 2);
+  if (error instanceof ConfigError || error instanceof DataDirectoryError) return fail(error.message, 2);
   throw error;
 }
 

@@ -24,11 +24,6 @@ export type ConfigFile<Formatter = AnyFormatter> = {
 /** Any function of one argument. The delta's own type is the caller's to name: this file imports nothing of ours. */
 export type AnyFormatter = (delta: never) => unknown;
 
-/** Lets an editor complete and check the object in chord.config.js. Answers its argument. */
-export function defineConfig<Formatter extends AnyFormatter>(config: ConfigFile<Formatter>): ConfigFile<Formatter> {
-  return config;
-}
-
 /**
  * Reads the configuration.
  *

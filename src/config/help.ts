@@ -17,6 +17,8 @@ are written in camelCase (maxStateBytes), together with ${Object.keys(codeTable)
 
   --config
       The configuration file. Default: ${configFileNames.join(', ')} in the working directory. Variable: CHORD_CONFIG.
+  --renew-identity
+      Gives the store in dataDir a new identity and ends. For after a backup was restored; the server must be stopped.
   --help, -h
       Prints this.
   --version, -v

@@ -14,6 +14,8 @@ export interface Kind<T> {
 export interface OptionDetails<T> {
   readonly default: T;
   readonly unit?: string;
+  /** No message ever shows its value. */
+  readonly isSecret?: boolean;
   /** One sentence. */
   readonly description: string;
 }
@@ -55,6 +57,20 @@ export function choice<const T extends string>(...values: readonly T[]): Kind<T>
     fromText: (given) => given,
     expected: values.length === 1 ? `${values[0]}` : `one of ${values.join(', ')}`,
   };
+}
+
+/** One of some words; in the file also an object of the user's with this method. */
+export function choiceOrObject<const T extends string>(method: string, ...values: readonly T[]): Kind<T | object> {
+  const own = z.custom<object>((value) => typeof value === 'object' && value !== null && hasMethod(value, method));
+  return {
+    schema: z.union([z.enum(values), own]),
+    fromText: (given) => given,
+    expected: `one of ${values.join(', ')} (in the file also an object with ${method})`,
+  };
+}
+
+function hasMethod(value: object, method: string): boolean {
+  return typeof Reflect.get(value, method) === 'function';
 }
 
 /** `none` in text, `none` or null in the file. */

@@ -1,7 +1,10 @@
 import type { z } from 'zod';
 import { ConfigError } from './config-error.ts';
-import { boolean, choice, integer, list, maxTimerMs, option, orNone, text } from './kinds.ts';
+import { boolean, choice, choiceOrObject, integer, list, maxTimerMs, option, orNone, text } from './kinds.ts';
 import { envName, flagName, show, suggestion } from './words.ts';
+
+/** 1,000 years: a moment so far ahead is still one that RFC 3339 can write. */
+const maxTtlMs = 31_622_400_000_000;
 
 /**
  * The configuration: one table, from which the flags, the environment variables, the file's keys, `--help` and the
@@ -17,9 +20,18 @@ export const table = {
     description: 'Address to listen on; 0.0.0.0 is every IPv4 address of the machine.',
   }),
   port: option(integer(0, 65_535), { default: 4000, description: 'TCP port to listen on; 0 is any free one.' }),
-  backend: option(choice('memory'), {
-    default: 'memory',
-    description: 'Where contexts are kept; memory forgets them when the process ends.',
+  backend: option(choice('lmdb', 'memory'), {
+    default: 'lmdb',
+    description: 'Where contexts are kept: lmdb in dataDir, on the disk; memory forgets them when the process ends.',
+  }),
+  dataDir: option(text(), {
+    default: './chord-data',
+    description: 'The directory of the backend lmdb; made when it is not there. One process uses it at a time.',
+  }),
+  cacheBytes: option(integer(1_048_576), {
+    default: 67_108_864,
+    unit: 'bytes',
+    description: 'Weight of the states and deltas that the backend lmdb keeps in memory; the rest is read from disk.',
   }),
   deltaThreshold: option(orNone(integer(0)), {
     default: 100,
@@ -28,12 +40,96 @@ export const table = {
   }),
   contextAutoDelete: option(boolean(), {
     default: false,
-    description: 'Whether contexts that were given no ttlMs get contextTtlMs as theirs. Nothing is removed yet.',
+    description: 'Whether contexts that were given no ttlMs get contextTtlMs as theirs.',
   }),
-  contextTtlMs: option(orNone(integer(1, 31_622_400_000_000)), {
+  contextTtlMs: option(orNone(integer(1, maxTtlMs)), {
     default: null,
     unit: 'ms',
     description: 'Time to live of such contexts; needed when contextAutoDelete is on.',
+  }),
+  deltaTtlMs: option(orNone(integer(1, maxTtlMs)), {
+    default: 86_400_000,
+    unit: 'ms',
+    description: 'How old deltas may become before cleanup trims them; none keeps them whatever their age.',
+  }),
+  tombstoneTtlMs: option(orNone(integer(1, maxTtlMs)), {
+    default: 172_800_000,
+    unit: 'ms',
+    description: 'How long it is remembered that a context was deleted or has expired.',
+  }),
+  cleanupIntervalMs: option(integer(0, maxTtlMs), {
+    default: 3_600_000,
+    unit: 'ms',
+    description:
+      'How often cleanup runs at least; what becomes due sooner brings it forward. 0: the server starts none.',
+  }),
+  cleanupLimit: option(orNone(integer(1, 2_147_483_647)), {
+    default: null,
+    unit: 'items',
+    description: 'How many contexts, or tombstones, a run of cleanup takes on in one batch; none lets it choose.',
+  }),
+  exporter: option(choiceOrObject('exportContext', 'none', 'file', 'webhook', 's3'), {
+    default: 'none',
+    description: 'Where exportContext takes contexts.',
+  }),
+  provider: option(choiceOrObject('fetchContext', 'none', 'file', 'webhook', 's3'), {
+    default: 'none',
+    description: 'Where restoreContext brings contexts back from.',
+  }),
+  exportBeforeExpire: option(boolean(), {
+    default: false,
+    description: 'Whether a context that expires is exported first, and kept until that succeeds.',
+  }),
+  exportRetryMs: option(integer(1, maxTimerMs()), {
+    default: 60_000,
+    unit: 'ms',
+    description: 'How long the next attempt waits after such an export failed; doubled each time, up to an hour.',
+  }),
+  restoreOnMiss: option(boolean(), {
+    default: false,
+    description: 'Whether reading or following a context that is not there asks the provider for it.',
+  }),
+  externalTimeoutMs: option(integer(1, maxTimerMs()), {
+    default: 30_000,
+    unit: 'ms',
+    description: 'How long one export or one fetch may take, retries included.',
+  }),
+  exportDir: option(text(), {
+    default: './chord-exports',
+    description: 'The directory of the exporter and the provider file: one JSON file for each context.',
+  }),
+  webhookExportUrl: option(orNone(text()), {
+    default: null,
+    description: 'Where the exporter webhook posts contexts.',
+  }),
+  webhookProviderUrl: option(orNone(text()), {
+    default: null,
+    description: 'Where the provider webhook asks for contexts.',
+  }),
+  webhookSecret: option(orNone(text()), {
+    default: null,
+    isSecret: true,
+    description: 'The key of the HMAC that signs what the webhooks send.',
+  }),
+  s3Bucket: option(orNone(text()), {
+    default: null,
+    description: 'The bucket of the exporter and the provider s3. Credentials come from where the AWS SDK looks.',
+  }),
+  s3Prefix: option(orNone(text()), {
+    default: null,
+    description: 'What the keys of the objects begin with.',
+  }),
+  s3Region: option(orNone(text()), {
+    default: null,
+    description: 'The region of the bucket; none: what the AWS SDK finds.',
+  }),
+  s3Endpoint: option(orNone(text()), {
+    default: null,
+    description: 'The URL of another S3-compatible storage than that of AWS.',
+  }),
+  s3PathStyle: option(boolean(), {
+    default: false,
+    description: 'Whether the bucket is named in the path instead of the host, as many such storages want it.',
   }),
   maxStateBytes: option(integer(2), {
     default: 1_048_576,
@@ -139,13 +235,24 @@ export function complete(given: readonly Given[]): OptionValues {
     ...Object.fromEntries(parsed),
     // Each value went through the schema of its name, which is what OptionValues is made of.
   } as OptionValues;
-  if (values.contextAutoDelete && values.contextTtlMs === null) {
-    const label = given.findLast((value) => value.name === 'contextAutoDelete')?.label;
-    throw new ConfigError(
-      `${label} is true, so contextTtlMs (${envName('contextTtlMs')}, ${flagName('contextTtlMs')}) must be set to a number of milliseconds.`,
-    );
+  assertTold(given, 'contextAutoDelete', values.contextAutoDelete && values.contextTtlMs === null, 'contextTtlMs');
+  assertTold(given, 'exportBeforeExpire', values.exportBeforeExpire && values.exporter === 'none', 'exporter');
+  assertTold(given, 'restoreOnMiss', values.restoreOnMiss && values.provider === 'none', 'provider');
+  for (const role of ['exporter', 'provider'] as const) {
+    const url = role === 'exporter' ? 'webhookExportUrl' : 'webhookProviderUrl';
+    assertTold(given, role, values[role] === 'webhook' && values[url] === null, url);
+    assertTold(given, role, values[role] === 'webhook' && values.webhookSecret === null, 'webhookSecret');
+    assertTold(given, role, values[role] === 's3' && values.s3Bucket === null, 's3Bucket');
   }
   return values;
+}
+
+function assertTold(given: readonly Given[], name: OptionName, isMissing: boolean, missing: OptionName): void {
+  if (!isMissing) return;
+  const last = given.findLast((value) => value.name === name);
+  throw new ConfigError(
+    `${last?.label} is ${show(last?.value)}, so ${missing} (${envName(missing)}, ${flagName(missing)}) must be set.`,
+  );
 }
 
 /** A value as somebody gave it. `label` is where, in the words that they used. */
@@ -156,8 +263,10 @@ export interface Given {
 }
 
 function parse({ name, label, value }: Given): unknown {
-  const { schema, expected } = table[name];
+  const { schema, expected, isSecret } = table[name];
   const result = schema.safeParse(value);
-  if (!result.success) throw new ConfigError(`${label} is ${show(value)}; expected ${expected}.`);
+  if (!result.success) {
+    throw new ConfigError(`${label} is ${isSecret === true ? 'not shown' : show(value)}; expected ${expected}.`);
+  }
   return result.data;
 }

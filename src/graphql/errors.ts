@@ -1,8 +1,10 @@
 import {
   ContextNotFoundError,
+  ExternalStorageError,
   IdempotencyConflictError,
   InvalidStateError,
   LimitExceededError,
+  NotConfiguredError,
   VersionConflictError,
 } from '../errors.ts';
 import { builder } from './builder.ts';
@@ -50,7 +52,8 @@ builder.objectType(IdempotencyConflictError, {
 
 builder.objectType(InvalidStateError, {
   name: 'InvalidStateError',
-  description: 'The argument holds what JSON cannot carry or a forbidden key, or a path to remove is empty.',
+  description:
+    'The argument, or what the provider answered, holds what JSON cannot carry or a forbidden key, or a path to remove is empty.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     path: t.exposeStringList('path', {
@@ -68,6 +71,20 @@ builder.objectType(LimitExceededError, {
     max: t.expose('max', { type: 'SafeInt', description: 'Its value.' }),
     actual: t.expose('actual', { type: 'SafeInt', description: 'The value seen.' }),
   }),
+});
+
+builder.objectType(NotConfiguredError, {
+  name: 'NotConfiguredError',
+  description: 'The mutation needs an exporter or a provider, and the server has none.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({ option: t.exposeString('option', { description: 'The name of the configuration option.' }) }),
+});
+
+builder.objectType(ExternalStorageError, {
+  name: 'ExternalStorageError',
+  description:
+    "The exporter or the provider failed, did not answer in time, or answered what is no context. The server's log has the reason.",
+  interfaces: [ErrorInterface],
 });
 
 /** What every write may be refused for. */

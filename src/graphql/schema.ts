@@ -1,10 +1,12 @@
 import { builder } from './builder.ts';
+import './cleanup.ts';
 import './context.ts';
 import './delta.ts';
 import './errors.ts';
 import './event.ts';
 import './scalars.ts';
 import './sync.ts';
+import './transfer.ts';
 import './write.ts';
 
 /** The whole schema, built from the files of this folder. Without side effects: tools import it. */

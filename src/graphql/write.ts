@@ -52,27 +52,34 @@ const UpdateContextPayload = writePayload(
   'The context has the changes, whether it had them before (`changed`) or not.',
 );
 
-const idArg = builder.args((t) => ({
+/** Which context. */
+export const idArg = builder.args((t) => ({
   id: t.id({ required: true, description: 'The id: 1 to 512 bytes of UTF-8.' }),
 }));
 
-/** What every write takes beside what it changes. */
-const conditionArgs = builder.args((t) => ({
+/** What every write takes beside what it changes, and a restore as well. */
+export const expectationArgs = builder.args((t) => ({
   expectedVersion: t.field({
     type: 'SafeInt',
     description:
-      'Refuse with VersionConflictError unless the context is at this version. For setContext 0 means: unless there is none.',
+      'Refuse with VersionConflictError unless the context is at this version. For setContext and restoreContext 0 means: unless there is none.',
   }),
   expectedEpoch: t.id({
     description: 'Refuse with VersionConflictError unless the context is in this epoch, at any version.',
   }),
-  idempotencyKey: t.string({
-    description:
-      'Makes a retry safe: within `idempotencyWindowMs` the same key and request answer the first outcome and do ' +
-      'nothing more. 1 to 255 bytes.',
-  }),
   origin: t.string({ description: 'A label of the writer, sent along with the delta. 1 to 255 bytes.' }),
 }));
+
+const conditionArgs = {
+  ...expectationArgs,
+  ...builder.args((t) => ({
+    idempotencyKey: t.string({
+      description:
+        'Makes a retry safe: within `idempotencyWindowMs` the same key and request answer the first outcome and do ' +
+        'nothing more. 1 to 255 bytes.',
+    }),
+  })),
+};
 
 const ttlArg = builder.args((t) => ({
   ttlMs: t.field({

@@ -1,7 +1,7 @@
 /** Chord as its users see it: the verbs, what they take and what they answer. The GraphQL API has the same ones. */
 import type { Delta } from '../delta/delta.ts';
 import type { JsonObject } from '../delta/json.ts';
-import type { ClientPosition, ContextEvent, ContextRecord, Position } from '../model.ts';
+import type { ClientPosition, ContextEvent, ContextRecord, Position, SortDirection } from '../model.ts';
 import type { ContextPage, DeltaPage, ListContextsOptions, ListDeltasOptions } from './lists.ts';
 
 /** What every write takes beside what it changes. Null counts as absent. */
@@ -43,6 +43,68 @@ export interface WriteResult extends DeleteResult {
   readonly delta: Delta | null;
   /** Reads the context as it is now; null: gone meanwhile. */
   context(): Promise<ContextRecord | null>;
+}
+
+/** How to restore. Null counts as absent. */
+export type RestoreOptions = Omit<WriteOptions, 'idempotencyKey'>;
+
+/** What a restore did. */
+export type RestoreResult = Omit<WriteResult, 'duplicate'>;
+
+/** What was exported: where the context stood. */
+export interface ExportResult extends Position {
+  readonly contextId: string;
+  /** The exporter's name. */
+  readonly exporter: string;
+}
+
+/** What one pass of cleanup takes on. Null counts as absent. */
+export interface CleanupOptions {
+  /** At most so many contexts, as many contexts' deltas, and as many tombstones; absent: all that is due. */
+  readonly limit?: number | null | undefined;
+  /** So many of each are left alone, and stay due. Default 0. */
+  readonly offset?: number | null | undefined;
+  /** By (due time, id). Default ASC: what is overdue longest comes first. */
+  readonly order?: SortDirection | null | undefined;
+}
+
+/** What one pass of cleanup did. */
+export interface CleanupReport {
+  readonly contextsExpired: number;
+  readonly deltasTrimmed: number;
+  readonly tombstonesPurged: number;
+  /** Contexts that are kept because their export failed (`exportBeforeExpire`). They are due again after a back-off. */
+  readonly exportsFailed: number;
+  /** Whether something that was due when the pass began still is. */
+  readonly remaining: boolean;
+  readonly durationMs: number;
+}
+
+/** How the scheduler runs. Null counts as absent: as before. */
+export interface ScheduleOptions {
+  /** 1 ms to 1,000 years. */
+  readonly intervalMs?: number | null | undefined;
+  /** How many of a kind one batch takes on; a run takes batches until nothing is left that was due at its start. */
+  readonly limit?: number | null | undefined;
+}
+
+/** The scheduler of this process. */
+export interface CleanupStatus {
+  /** Whether it is started. */
+  readonly running: boolean;
+  readonly intervalMs: number;
+  /** Null: batches of a size of its own choosing. */
+  readonly limit: number | null;
+  /** When a pass, scheduled or not, ended last in this process; null: none did. */
+  readonly lastRunAtMs: number | null;
+  /** When the next one is planned; null: it is stopped. Something that becomes due before brings it forward. */
+  readonly nextRunAtMs: number | null;
+  /** Null: no pass ended yet. */
+  readonly lastReport: CleanupReport | null;
+  /** Passes that failed since this process began. The next one runs all the same. */
+  readonly failedRuns: number;
+  /** Contexts that this process keeps only because their last export failed. */
+  readonly failingExports: number;
 }
 
 /** How to follow. */
@@ -110,13 +172,43 @@ export interface Chord extends AsyncDisposable {
   /** A page of retained deltas, by version; of all contexts in order of their ids when none is named. */
   listDeltas(options?: ListDeltasOptions): Promise<DeltaPage>;
 
+  /**
+   * Hands the context to the exporter. Nothing changes in the store.
+   *
+   * @throws ContextNotFoundError, NotConfiguredError, ExternalStorageError.
+   */
+  exportContext(id: string): Promise<ExportResult>;
+
+  /**
+   * Asks the provider for the context and writes what it says: over a live context as one more version, else as a new
+   * epoch, whose version is the exported one or follows the tombstone's, whichever is later.
+   *
+   * @throws ContextNotFoundError when the provider has none, NotConfiguredError, ExternalStorageError,
+   * VersionConflictError, InvalidStateError, LimitExceededError.
+   */
+  restoreContext(id: string, options?: RestoreOptions): Promise<RestoreResult>;
+
+  /** Removes what is due: expired contexts, old deltas, old tombstones. Waits for a pass that is under way here. */
+  runCleanup(options?: CleanupOptions): Promise<CleanupReport>;
+
+  /** Runs cleanup in this process from now on, first at once; when it runs already, like `updateCleanup`. */
+  startCleanup(options?: ScheduleOptions): Promise<CleanupStatus>;
+
+  /** Ends the scheduler of this process. Resolves when a run under way has stopped, after its batch. */
+  stopCleanup(): Promise<CleanupStatus>;
+
+  /** Takes effect at once: the next run is planned anew. */
+  updateCleanup(options: ScheduleOptions): Promise<CleanupStatus>;
+
+  cleanupStatus(): CleanupStatus;
+
   /** Resolves when the store answers. */
   ping(): Promise<void>;
 
   stats(): ChordStats;
 
   /**
-   * Ends every `follow`, then closes the store, also one that was passed in. Later calls are refused, and so are the
+   * Ends the scheduler and every `follow`, then closes the store, also one that was passed in. Later calls are refused, and so are the
    * writes that wait (`NOT_STORED`); one that the closed store has not answered is given back as `UNKNOWN`.
    */
   close(): Promise<void>;

@@ -3,7 +3,17 @@
  *
  * The order of the checks is that of docs/protocol.md: existence, expectedEpoch and expectedVersion, limits.
  */
-import type { DeltaRecord, Head, IdempotencyRecord, Known, KnownContext, Step, Tombstone } from '../backend/backend.ts';
+import type {
+  Absent,
+  DeltaRecord,
+  Head,
+  IdempotencyRecord,
+  Known,
+  KnownContext,
+  Step,
+  Tombstone,
+  View,
+} from '../backend/backend.ts';
 import { lastMomentMs } from '../clock.ts';
 import type { Changes, Path } from '../delta/delta.ts';
 import { diff } from '../delta/diff.ts';
@@ -21,7 +31,15 @@ export interface WriteRequest {
   readonly action:
     | { readonly verb: 'set'; readonly state: JsonObject }
     | { readonly verb: 'update'; readonly changes: JsonObject; readonly remove: readonly Path[] }
-    | { readonly verb: 'delete' };
+    | { readonly verb: 'delete' }
+    | {
+        readonly verb: 'restore';
+        readonly state: JsonObject;
+        /** What was exported: no life that this begins starts with an earlier version. */
+        readonly version: number;
+        /** What a read found in its place; the write fills that and nothing else. Undefined: whatever there is. */
+        readonly gap?: Gap | undefined;
+      };
   readonly expectedVersion?: number | undefined;
   readonly expectedEpoch?: string | undefined;
   /** Undefined: as before; null: for ever. */
@@ -29,6 +47,9 @@ export interface WriteRequest {
   readonly origin?: string | undefined;
   readonly idempotency?: Pick<IdempotencyRecord, 'key' | 'requestHash'> | undefined;
 }
+
+/** What a read may find where a context could be restored: nothing, or that it has expired. */
+export type Gap = Absent | Tombstone;
 
 /** What a plan depends on beside the context and the request. Times in ms, sizes in bytes. */
 export interface WriteRules {
@@ -60,15 +81,21 @@ export type Decision =
 /** Plans one write on what is known. */
 export function decide(known: Known, request: WriteRequest, rules: WriteRules): Decision {
   const { action } = request;
-  if (known.kind !== 'context') {
-    if (action.verb !== 'set') return refuse(new ContextNotFoundError(request.id));
-    const mayCreate = request.expectedEpoch === undefined && (request.expectedVersion ?? 0) === 0;
-    if (!mayCreate) return refuse(new VersionConflictError(request.id, { version: 0, epoch: null }));
-    return create(known.kind === 'tombstone' ? known : undefined, action.state, request, rules);
+  if (action.verb === 'restore' && action.gap !== undefined && !isStill(known, action.gap)) {
+    return refuse(conflict(request.id, known));
   }
-  if (!isExpected(known.head, request)) return refuse(new VersionConflictError(request.id, known.head));
+  if (known.kind !== 'context') {
+    if (action.verb === 'update' || action.verb === 'delete') return refuse(new ContextNotFoundError(request.id));
+    const mayCreate = request.expectedEpoch === undefined && (request.expectedVersion ?? 0) === 0;
+    if (!mayCreate) return refuse(conflict(request.id, known));
+    const next = known.kind === 'tombstone' ? known.version + 1 : 1;
+    const version = action.verb === 'restore' ? Math.max(action.version, next) : next;
+    return create(version, action.state, request, rules);
+  }
+  if (!isExpected(known.head, request)) return refuse(conflict(request.id, known));
   switch (action.verb) {
     case 'set':
+    case 'restore':
       return change(known, diff(known.state, action.state), request, rules);
     case 'update':
       return change(known, mergeChanges(known.state, action.changes, action.remove), request, rules);
@@ -82,20 +109,25 @@ export function decide(known: Known, request: WriteRequest, rules: WriteRules): 
   }
 }
 
+/** Whether a context may be restored where a read found this: neither a live nor a deleted one is there. */
+export function isGap(found: View): found is Gap {
+  return found.kind === 'absent' || (found.kind === 'tombstone' && found.cause === 'EXPIRED');
+}
+
+/** A tombstone may have been purged meanwhile; any other is that of a later life, whose state was not asked for. */
+function isStill(known: Known, gap: Gap): boolean {
+  if (known.kind !== 'tombstone') return known.kind === 'absent';
+  return isGap(known) && gap.kind === 'tombstone' && known.epoch === gap.epoch && known.version === gap.version;
+}
+
 function isExpected({ epoch, version }: Position, { expectedEpoch, expectedVersion }: WriteRequest): boolean {
   return (expectedEpoch ?? epoch) === epoch && (expectedVersion ?? version) === version;
 }
 
-function create(
-  tombstone: Tombstone | undefined,
-  state: JsonObject,
-  request: WriteRequest,
-  rules: WriteRules,
-): Decision {
+function create(version: number, state: JsonObject, request: WriteRequest, rules: WriteRules): Decision {
   const changes = diff({}, state);
   const stateBytes = emptyStateBytes + growth(changes);
   if (stateBytes > rules.maxStateBytes) return refuse(tooLarge(stateBytes, rules));
-  const version = (tombstone?.version ?? 0) + 1;
   const position = { epoch: rules.newEpoch(), version };
   const delta = recordOf(changes, request, { ...position, fromVersion: 0, insertedAtMs: rules.nowMs });
   const trimTo = trimToOf(version, rules);
@@ -191,6 +223,10 @@ function expiryOf(ttlMs: number | null | undefined, { nowMs, defaultTtlMs }: Wri
 
 function refuse(error: ChordError): Decision {
   return { kind: 'refuse', error };
+}
+
+function conflict(id: string, known: Known): VersionConflictError {
+  return new VersionConflictError(id, known.kind === 'context' ? known.head : { version: 0, epoch: null });
 }
 
 function tooLarge(stateBytes: number, { maxStateBytes }: WriteRules): LimitExceededError {

@@ -61,7 +61,7 @@ export function parseTtlMs(ttlMs: unknown): number | null | undefined {
 }
 
 /** 1,000 years: the moment of expiry stays one that RFC 3339 can write. */
-const maxTtlMs = 1_000 * 366 * 24 * 60 * 60 * 1_000;
+export const maxTtlMs = 1_000 * 366 * 24 * 60 * 60 * 1_000;
 
 /** A whole number within bounds, both included. */
 export function parseInteger(

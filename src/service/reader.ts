@@ -1,32 +1,63 @@
-import type { Backend } from '../backend/backend.ts';
+import type { Backend, ReadOptions, View } from '../backend/backend.ts';
 import { BackendUnavailableError } from '../errors.ts';
 import type { ContextEvent, ContextRecord } from '../model.ts';
+import { type Gap, isGap } from './decide.ts';
 import { decideSync, type Since, type SyncRules, toContextRecord } from './sync.ts';
+
+/** What a reader works with. */
+export interface ReaderOptions extends Pick<SyncRules, 'maxMergeDeltas'> {
+  /** Resolves when what was missing is restored, or is nowhere. Undefined: what the store says is all. */
+  readonly fillGap?: ((id: string, gap: Gap) => Promise<void>) | undefined;
+}
 
 /** Reads one context, whole or by what a client lacks. Every answer is decided on one view of the store. */
 export class Reader {
   readonly #backend: Backend;
-  readonly #maxMergeDeltas: number;
+  readonly #options: ReaderOptions;
 
-  constructor(backend: Backend, { maxMergeDeltas }: Pick<SyncRules, 'maxMergeDeltas'>) {
+  constructor(backend: Backend, options: ReaderOptions) {
     this.#backend = backend;
-    this.#maxMergeDeltas = maxMergeDeltas;
+    this.#options = options;
   }
 
+  /** What the store has. */
   async get(id: string): Promise<ContextRecord | null> {
-    const view = await this.#backend.read(id);
-    return view.kind === 'context' && view.state !== undefined ? toContextRecord(id, view.head, view.state) : null;
+    return toRecord(id, await this.#backend.read(id));
   }
 
-  /** Undefined: there is neither a context nor a tombstone. */
+  /** The same, after a gap was filled. */
+  async getOrRestore(id: string): Promise<ContextRecord | null> {
+    return toRecord(id, await this.#readFilled(id));
+  }
+
+  /**
+   * Undefined: there is neither a context nor a tombstone.
+   *
+   * @param isLive a follower's later answer: its gaps are news, and not filled.
+   */
   async sync(id: string, since: Since | undefined, isLive = false): Promise<ContextEvent | undefined> {
-    const rules: SyncRules = { maxMergeDeltas: this.#maxMergeDeltas, isLive };
+    const { maxMergeDeltas } = this.#options;
+    const rules: SyncRules = { maxMergeDeltas, isLive };
     for (const withState of [false, true]) {
-      const view = await this.#backend.read(id, { since, maxDeltas: this.#maxMergeDeltas, withState });
+      const options: ReadOptions = { since, maxDeltas: maxMergeDeltas, withState };
+      const view = isLive ? await this.#backend.read(id, options) : await this.#readFilled(id, options);
       const decision = decideSync(id, since, view, rules);
       if (decision.kind === 'answer') return decision.event;
       if (decision.kind === 'absent') return undefined;
     }
     throw new BackendUnavailableError('The store answered a read without the state.', 'NOT_STORED');
   }
+
+  /** A view of the store; where it has a gap that may be filled, a later one. */
+  async #readFilled(id: string, options?: ReadOptions): Promise<View> {
+    const view = await this.#backend.read(id, options);
+    const { fillGap } = this.#options;
+    if (fillGap === undefined || !isGap(view)) return view;
+    await fillGap(id, view);
+    return this.#backend.read(id, options);
+  }
+}
+
+function toRecord(id: string, view: View): ContextRecord | null {
+  return view.kind === 'context' && view.state !== undefined ? toContextRecord(id, view.head, view.state) : null;
 }

@@ -10,19 +10,30 @@ import { type Clock, checkedClock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { DeltaFormatter } from '../delta/format.ts';
 import type { JsonObject, JsonValue } from '../delta/json.ts';
+import type { Exporter, Provider } from '../external/external.ts';
 import type { ClientPosition, ContextEvent, ContextRecord } from '../model.ts';
+import type { Logger } from '../observability/logger.ts';
 import type { Written } from './batch.ts';
 import type {
   Chord,
   ChordStats,
+  CleanupOptions,
+  CleanupReport,
+  CleanupStatus,
   ContextEvents,
   DeleteResult,
+  ExportResult,
   FollowOptions,
+  RestoreOptions,
+  RestoreResult,
+  ScheduleOptions,
   SetOptions,
   UpdateOptions,
   WriteOptions,
   WriteResult,
 } from './chord.ts';
+import { Cleaner } from './cleaner.ts';
+import { parseCleanup, parseSchedule } from './cleanup-input.ts';
 import type { WriteRequest } from './decide.ts';
 import { Feed } from './feed.ts';
 import { createWriteIds, newEpoch } from './ids.ts';
@@ -39,7 +50,9 @@ import {
 } from './input.ts';
 import { type ContextPage, type DeltaPage, type ListContextsOptions, type ListDeltasOptions, Lister } from './lists.ts';
 import { Reader } from './reader.ts';
+import { Scheduler } from './scheduler.ts';
 import type { Since } from './sync.ts';
+import { Transfers } from './transfer.ts';
 import { Writer } from './writer.ts';
 
 /** Everything that the service can be told. Times in ms, sizes in bytes. */
@@ -60,6 +73,25 @@ export interface ServiceOptions {
   readonly idempotencyWindowMs: number;
   readonly recheckMs: number;
   readonly deltaFormatter: DeltaFormatter;
+  readonly logger: Logger;
+  /** Deltas are dropped once they are this old; null: never for their age. */
+  readonly deltaTtlMs: number | null;
+  /** Tombstones are forgotten once they are this old; null: never. */
+  readonly tombstoneTtlMs: number | null;
+  /** The scheduler's interval when it is started without one; 0 counts as an hour. */
+  readonly cleanupIntervalMs: number;
+  /** The scheduler's batch when it is started without one; null: its own choice. */
+  readonly cleanupLimit: number | null;
+  readonly exporter?: Exporter | undefined;
+  readonly provider?: Provider | undefined;
+  /** How long one call of the exporter or provider may take. */
+  readonly externalTimeoutMs: number;
+  /** Whether a context that expires is exported first, and kept until that succeeds. */
+  readonly exportBeforeExpire: boolean;
+  /** After a failed export, how long the next attempt waits at first. */
+  readonly exportRetryMs: number;
+  /** Whether reading what is not there asks the provider. */
+  readonly restoreOnMiss: boolean;
 }
 
 /** The verbs on a backend, and what only the layers above need. */
@@ -71,16 +103,42 @@ export class ChordService implements Chord {
   readonly #reader: Reader;
   readonly #feed: Feed;
   readonly #lister: Lister;
+  readonly #transfers: Transfers;
+  readonly #scheduler: Scheduler;
 
   constructor(options: ServiceOptions) {
     const { backend, maxStateDepth, forbiddenKeys, contextAutoDelete, contextTtlMs } = options;
     const clock = checkedClock(options.clock);
     this.#options = options;
     this.#limits = { maxStateDepth, forbiddenKeys: new Set(forbiddenKeys) };
-    this.#writer = new Writer({ ...options, clock, newEpoch, defaultTtlMs: contextAutoDelete ? contextTtlMs : null });
-    this.#reader = new Reader(backend, options);
+    this.#writer = new Writer({
+      ...options,
+      clock,
+      newEpoch,
+      defaultTtlMs: contextAutoDelete ? contextTtlMs : null,
+      onStored: (head, nowMs) => this.#scheduler.noteStored(head, nowMs),
+    });
+    this.#reader = new Reader(backend, {
+      maxMergeDeltas: options.maxMergeDeltas,
+      fillGap: options.restoreOnMiss ? (id, gap) => this.#transfers.fillGap(id, gap) : undefined,
+    });
     this.#feed = new Feed({ ...options, clock, reader: this.#reader });
     this.#lister = new Lister(backend);
+    this.#transfers = new Transfers({
+      ...options,
+      clock,
+      reader: this.#reader,
+      writer: this.#writer,
+      limits: this.#limits,
+      newWriteId: this.#newWriteId,
+    });
+    const exportForExpiry = (id: string, signal: AbortSignal) => this.#transfers.exportForExpiry(id, signal);
+    const cleaner = new Cleaner({
+      ...options,
+      clock,
+      exportForExpiry: options.exportBeforeExpire ? exportForExpiry : undefined,
+    });
+    this.#scheduler = new Scheduler({ ...options, clock, cleaner });
   }
 
   async setContext(id: string, state: JsonObject, options?: SetOptions | null): Promise<WriteResult> {
@@ -99,7 +157,7 @@ export class ChordService implements Chord {
   }
 
   async getContext(id: string): Promise<ContextRecord | null> {
-    return this.#reader.get(parseId('id', id));
+    return this.#reader.getOrRestore(parseId('id', id));
   }
 
   async syncContext(id: string, position?: ClientPosition | null): Promise<ContextEvent | null> {
@@ -116,6 +174,34 @@ export class ChordService implements Chord {
 
   async listDeltas(options?: ListDeltasOptions | null): Promise<DeltaPage> {
     return this.#lister.deltas(options ?? {});
+  }
+
+  async exportContext(id: string): Promise<ExportResult> {
+    return this.#transfers.exportContext(id);
+  }
+
+  async restoreContext(id: string, options?: RestoreOptions | null): Promise<RestoreResult> {
+    return this.#transfers.restoreContext(id, options ?? {});
+  }
+
+  async runCleanup(options?: CleanupOptions | null): Promise<CleanupReport> {
+    return this.#scheduler.runOnce(parseCleanup(options ?? {}));
+  }
+
+  async startCleanup(options?: ScheduleOptions | null): Promise<CleanupStatus> {
+    return this.#scheduler.start(parseSchedule(options ?? {}));
+  }
+
+  async stopCleanup(): Promise<CleanupStatus> {
+    return this.#scheduler.stop();
+  }
+
+  async updateCleanup(options?: ScheduleOptions | null): Promise<CleanupStatus> {
+    return this.#scheduler.update(parseSchedule(options ?? {}));
+  }
+
+  cleanupStatus(): CleanupStatus {
+    return this.#scheduler.status;
   }
 
   /** The delta in the configured format. */
@@ -136,9 +222,12 @@ export class ChordService implements Chord {
   }
 
   async close(): Promise<void> {
+    const cleaned = this.#scheduler.close();
     this.#feed.close();
+    this.#transfers.close();
     this.#writer.close();
     try {
+      if (cleaned !== undefined) await cleaned;
       await this.#options.backend.close();
     } finally {
       await this.#writer.abandon();
@@ -149,13 +238,13 @@ export class ChordService implements Chord {
     await this.close();
   }
 
-  async #write(id: string, action: WriteRequest['action'], options?: SetOptions | null): Promise<WriteResult> {
+  async #write(id: string, action: OwnAction, options?: SetOptions | null): Promise<WriteResult> {
     const request = this.#parseWrite(id, action, options ?? {});
     const written = await this.#writer.submit(request);
     return this.#toResult(request.id, written);
   }
 
-  #parseWrite(id: string, action: WriteRequest['action'], options: SetOptions): WriteRequest {
+  #parseWrite(id: string, action: OwnAction, options: SetOptions): WriteRequest {
     assertKnownOptions(options, optionNamesOf[action.verb]);
     const idempotencyKey = parseLabel('idempotencyKey', options.idempotencyKey);
     const expectedVersion = parseVersion('expectedVersion', options.expectedVersion);
@@ -186,8 +275,11 @@ export class ChordService implements Chord {
   }
 }
 
+/** What callers bring along; what they restore comes from elsewhere. */
+type OwnAction = Exclude<WriteRequest['action'], { readonly verb: 'restore' }>;
+
 const conditionNames = ['expectedVersion', 'expectedEpoch', 'idempotencyKey', 'origin'];
-const optionNamesOf: Readonly<Record<WriteRequest['action']['verb'], ReadonlySet<string>>> = {
+const optionNamesOf: Readonly<Record<OwnAction['verb'], ReadonlySet<string>>> = {
   set: new Set([...conditionNames, 'ttlMs']),
   update: new Set([...conditionNames, 'ttlMs', 'remove']),
   delete: new Set(conditionNames),

@@ -9,7 +9,7 @@
  * on a cached view may be refused wrongly, so a refusal counts only once a fresh view of the store confirms it.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Backend, CommitResult, Known, Outcome, Write } from '../backend/backend.ts';
+import type { Backend, CommitResult, Head, Known, Outcome, Write } from '../backend/backend.ts';
 import type { Clock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
 import { BackendUnavailableError, IdempotencyConflictError, LimitExceededError } from '../errors.ts';
@@ -38,6 +38,8 @@ export interface WriterOptions extends Pick<WriteRules, 'deltaThreshold' | 'maxS
   readonly idempotencyWindowMs: number;
   /** How many writes may wait for one context. */
   readonly maxQueuedWrites: number;
+  /** Told what every commit left of its context (undefined: nothing), and when it was planned. Must not throw. */
+  readonly onStored?: ((head: Head | undefined, nowMs: number) => void) | undefined;
 }
 
 interface Queue {
@@ -150,6 +152,7 @@ export class Writer {
         const freshEpoch = newEpoch();
         const writes = planned.map((plan) => this.#toWrite(plan, rules.nowMs));
         const result = await backend.commit(id, baseOf(known), writes, { nowMs: rules.nowMs, freshEpoch, attempt });
+        this.#note(result, rules.nowMs);
         queue.underWay = await this.#settleBatch(planned, result, freshEpoch);
         if (result.kind === 'behind') attempt++;
         known = result.kind === 'behind' ? result.known : (backend.peek(id) ?? absent);
@@ -158,6 +161,13 @@ export class Writer {
       // Only these were in the commit: a refused write may yet be stored, and must not be told that it was not.
       for (const pending of queue.underWay) pending.fail(error);
     }
+  }
+
+  #note(result: CommitResult, nowMs: number): void {
+    const { onStored } = this.#options;
+    if (result.kind === 'committed') onStored?.(result.head, nowMs);
+    // Maybe what an earlier attempt of this commit stored.
+    if (result.kind === 'behind' && result.known.kind === 'context') onStored?.(result.known.head, nowMs);
   }
 
   /** Settles what the result decides and answers what is still open. */

@@ -2,9 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { defineConfig, loadConfig } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { ConfigError } from '../../src/config/config-error.ts';
 import { configTableMarkdown, helpText } from '../../src/config/help.ts';
+import { defineConfig } from '../../src/config-file.ts';
 
 let cwd: string;
 beforeEach(() => {
@@ -32,10 +33,31 @@ async function refusal(sources: Parameters<typeof load>[0]): Promise<string> {
 const defaults = {
   host: '127.0.0.1',
   port: 4000,
-  backend: 'memory',
+  backend: 'lmdb',
+  dataDir: './chord-data',
+  cacheBytes: 67_108_864,
   deltaThreshold: 100,
   contextAutoDelete: false,
   contextTtlMs: null,
+  deltaTtlMs: 86_400_000,
+  tombstoneTtlMs: 172_800_000,
+  cleanupIntervalMs: 3_600_000,
+  cleanupLimit: null,
+  exporter: 'none',
+  provider: 'none',
+  exportBeforeExpire: false,
+  exportRetryMs: 60_000,
+  restoreOnMiss: false,
+  externalTimeoutMs: 30_000,
+  exportDir: './chord-exports',
+  webhookExportUrl: null,
+  webhookProviderUrl: null,
+  webhookSecret: null,
+  s3Bucket: null,
+  s3Prefix: null,
+  s3Region: null,
+  s3Endpoint: null,
+  s3PathStyle: false,
   maxStateBytes: 1_048_576,
   maxStateDepth: 64,
   forbiddenKeys: [],
@@ -73,11 +95,12 @@ describe('where a value comes from', () => {
   });
 
   test('every option can be given in all three ways', async () => {
-    const texts = {
-      ...Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, String(value)])),
-      contextTtlMs: 'none',
-      forbiddenKeys: 'none',
-    };
+    const texts = Object.fromEntries(
+      Object.entries(defaults).map(([name, value]) => [
+        name,
+        value === null || Array.isArray(value) ? 'none' : String(value),
+      ]),
+    );
     const argv = Object.entries(texts).map(([name, value]) => `${flag(name)}=${value}`);
     const env = Object.fromEntries(Object.entries(texts).map(([name, value]) => [variable(name), value]));
     expect(await load({ argv })).toMatchObject(defaults);
@@ -226,7 +249,7 @@ describe('a wrong value is named as the user wrote it', () => {
     [['--port', '-1'], {}, '--port is -1; expected an integer from 0 to 65535.'],
     [['--host='], {}, '--host is ""; expected a text that is not empty.'],
     [[], { CHORD_PORT: '4000.5' }, 'CHORD_PORT is "4000.5"; expected an integer from 0 to 65535.'],
-    [[], { CHORD_BACKEND: 'redis' }, 'CHORD_BACKEND is "redis"; expected memory.'],
+    [[], { CHORD_BACKEND: 'redis' }, 'CHORD_BACKEND is "redis"; expected one of lmdb, memory.'],
     [[], { CHORD_DELTA_THRESHOLD: '-1' }, 'CHORD_DELTA_THRESHOLD is -1; expected an integer of 0 or more, or none.'],
     [[], { CHORD_MAX_STATE_DEPTH: '0' }, 'CHORD_MAX_STATE_DEPTH is 0; expected an integer from 1 to 1000.'],
     [
@@ -251,7 +274,7 @@ describe('a wrong value is named as the user wrote it', () => {
     [
       ['--context-auto-delete'],
       {},
-      '--context-auto-delete is true, so contextTtlMs (CHORD_CONTEXT_TTL_MS, --context-ttl-ms) must be set to a number of milliseconds.',
+      '--context-auto-delete is true, so contextTtlMs (CHORD_CONTEXT_TTL_MS, --context-ttl-ms) must be set.',
     ],
   ])('%j %j', async (argv, env, message) => {
     expect(await refusal({ argv, env })).toBe(message);
@@ -268,6 +291,89 @@ describe('a wrong value is named as the user wrote it', () => {
   test('auto delete with a time to live is accepted', async () => {
     const env = { CHORD_CONTEXT_AUTO_DELETE: 'true', CHORD_CONTEXT_TTL_MS: '60000' };
     expect(await load({ env })).toMatchObject({ contextAutoDelete: true, contextTtlMs: 60_000 });
+  });
+});
+
+describe('an option that needs another is refused without it, by the name that the user gave', () => {
+  const urls = ['--webhook-export-url', 'http://a.test', '--webhook-provider-url', 'http://b.test'];
+
+  test.each([
+    [['--context-auto-delete'], '--context-auto-delete is true', 'contextTtlMs'],
+    [['--export-before-expire'], '--export-before-expire is true', 'exporter'],
+    [['--restore-on-miss', '--exporter', 'file'], '--restore-on-miss is true', 'provider'],
+    [['--exporter', 'webhook', '--webhook-secret', 'hush'], '--exporter is "webhook"', 'webhookExportUrl'],
+    [['--provider', 'webhook', '--webhook-secret', 'hush'], '--provider is "webhook"', 'webhookProviderUrl'],
+    [['--exporter', 'webhook', ...urls], '--exporter is "webhook"', 'webhookSecret'],
+    [['--provider', 'webhook', ...urls], '--provider is "webhook"', 'webhookSecret'],
+    [['--exporter', 's3'], '--exporter is "s3"', 's3Bucket'],
+    [['--provider', 's3'], '--provider is "s3"', 's3Bucket'],
+  ])('%j', async (argv, given, missing) => {
+    expect(await refusal({ argv })).toBe(
+      `${given}, so ${missing} (${variable(missing)}, ${flag(missing)}) must be set.`,
+    );
+  });
+
+  test('the name is that of the source that counts', async () => {
+    const file = 'export default { exportBeforeExpire: true }';
+    expect(await refusal({ file })).toMatch(/^exportBeforeExpire in chord\.config\.mjs is true, so exporter /);
+    expect(await refusal({ file, env: { CHORD_EXPORT_BEFORE_EXPIRE: '1' } })).toMatch(
+      /^CHORD_EXPORT_BEFORE_EXPIRE is /,
+    );
+    expect(await load({ file, argv: ['--no-export-before-expire'] })).toMatchObject({ exportBeforeExpire: false });
+  });
+
+  test.each([
+    ['--context-auto-delete', '--context-ttl-ms', '1'],
+    ['--export-before-expire', '--exporter', 'file'],
+    ['--restore-on-miss', '--provider', 'file'],
+    ['--exporter', 'webhook', '--provider', 'webhook', ...urls, '--webhook-secret', 'hush'],
+    ['--exporter', 's3', '--provider', 's3', '--s3-bucket', 'b'],
+  ])('%s %s with what it needs is accepted', async (...argv) => {
+    await expect(load({ argv })).resolves.toBeDefined();
+  });
+
+  test('an object in the file is an exporter or a provider of its own', async () => {
+    const file = `export default {
+      exporter: { async exportContext() {} },
+      provider: { async fetchContext() { return null; } },
+      exportBeforeExpire: true,
+      restoreOnMiss: true,
+    };`;
+    expect(await load({ file })).toMatchObject({ exportBeforeExpire: true, restoreOnMiss: true });
+    const words = (role: string, method: string) =>
+      `${role} in chord.config.mjs is {}; expected one of none, file, webhook, s3 (in the file also an object with ${method}).`;
+    expect(
+      await refusal({ fileName: 'a.mjs', argv: ['--config', 'a.mjs'], file: 'export default { exporter: {} }' }),
+    ).toBe(words('exporter', 'exportContext').replace('chord.config.mjs', 'a.mjs'));
+    expect(
+      await refusal({ fileName: 'b.mjs', argv: ['--config', 'b.mjs'], file: 'export default { provider: {} }' }),
+    ).toBe(words('provider', 'fetchContext').replace('chord.config.mjs', 'b.mjs'));
+  });
+});
+
+describe('a secret', () => {
+  test.each([
+    ['of another type', { file: "export default { webhookSecret: ['hUsH-hUsH'] }" }],
+    ['beside a wrong value', { argv: ['--webhook-secret', 'hUsH-hUsH', '--port', 'http'] }],
+    ['without the URL', { argv: ['--exporter', 'webhook'], env: { CHORD_WEBHOOK_SECRET: 'hUsH-hUsH' } }],
+    ['given twice', { argv: ['--webhook-secret', 'hUsH-hUsH', '--webhook-secret=hUsH-hUsH'] }],
+    ['that is known to no flag', { argv: ['--webhook-secrets=hUsH-hUsH'] }],
+    ['that is known to no variable', { env: { CHORD_WEBHOOK_SECRETS: 'hUsH-hUsH' } }],
+    ['that is known to no key', { file: "export default { webhookSecrets: 'hUsH-hUsH' }" }],
+  ])('%s is in no message', async (_, sources) => {
+    expect(await refusal(sources)).not.toContain('hUsH');
+  });
+
+  test('of a wrong type is refused by its name', async () => {
+    expect(await refusal({ file: 'export default { webhookSecret: 7 }' })).toBe(
+      'webhookSecret in chord.config.mjs is not shown; expected a text that is not empty, or none.',
+    );
+  });
+
+  test('is a variable, a flag, or a key like any other', async () => {
+    expect(await load({ env: { CHORD_WEBHOOK_SECRET: 'hush' } })).toMatchObject({ webhookSecret: 'hush' });
+    expect(await load({ argv: ['--webhook-secret=hush'] })).toMatchObject({ webhookSecret: 'hush' });
+    expect(await load({ file: "export default { webhookSecret: 'hush' }" })).toMatchObject({ webhookSecret: 'hush' });
   });
 });
 

@@ -71,12 +71,19 @@ const contract = buildSchema(`
     contexts(filter: ContextFilter, after: ID, limit: Int! = 50, offset: Int! = 0, order: SortDirection! = ASC): ContextPage
     deltas(contextId: ID, after: ID, afterVersion: SafeInt, insertedBefore: DateTime, insertedAfter: DateTime, limit: Int! = 50, offset: Int! = 0, order: SortDirection! = ASC): DeltaPage
     syncContext(id: ID!, clientVersion: SafeInt, clientEpoch: ID): ContextEvent
+    cleanup: CleanupStatus
   }
 
   type Mutation {
     setContext(id: ID!, state: JSONObject!, ttlMs: SafeInt, expectedVersion: SafeInt, expectedEpoch: ID, idempotencyKey: String, origin: String): SetContextResult
     updateContext(id: ID!, changes: JSONObject!, remove: [[String!]!], ttlMs: SafeInt, expectedVersion: SafeInt, expectedEpoch: ID, idempotencyKey: String, origin: String): UpdateContextResult
     deleteContext(id: ID!, expectedVersion: SafeInt, expectedEpoch: ID, idempotencyKey: String, origin: String): DeleteContextResult
+    exportContext(id: ID!): ExportContextResult
+    restoreContext(id: ID!, expectedVersion: SafeInt, expectedEpoch: ID, origin: String): RestoreContextResult
+    runCleanup(limit: Int, offset: Int, order: SortDirection): RunCleanupPayload
+    startCleanup(intervalMs: SafeInt, limit: Int): StartCleanupPayload
+    stopCleanup: StopCleanupPayload
+    updateCleanup(intervalMs: SafeInt, limit: Int): UpdateCleanupPayload
   }
 
   type Subscription {
@@ -86,6 +93,14 @@ const contract = buildSchema(`
   type SetContextPayload { contextId: ID! epoch: ID! version: SafeInt! context: Context delta: Delta changed: Boolean! duplicate: Boolean! }
   type UpdateContextPayload { contextId: ID! epoch: ID! version: SafeInt! context: Context delta: Delta changed: Boolean! duplicate: Boolean! }
   type DeleteContextPayload { contextId: ID! epoch: ID! version: SafeInt! duplicate: Boolean! }
+  type ExportContextPayload { contextId: ID! epoch: ID! version: SafeInt! exporter: String! }
+  type RestoreContextPayload { contextId: ID! epoch: ID! version: SafeInt! context: Context delta: Delta changed: Boolean! }
+  type RunCleanupPayload { report: CleanupReport! }
+  type StartCleanupPayload { status: CleanupStatus! }
+  type StopCleanupPayload { status: CleanupStatus! }
+  type UpdateCleanupPayload { status: CleanupStatus! }
+  type CleanupReport { contextsExpired: Int! deltasTrimmed: Int! tombstonesPurged: Int! exportsFailed: Int! remaining: Boolean! durationMs: Int! }
+  type CleanupStatus { running: Boolean! intervalMs: SafeInt! limit: Int lastRunAt: DateTime nextRunAt: DateTime lastReport: CleanupReport failedRuns: Int! failingExports: Int! }
 
   interface Error { message: String! }
   type ContextNotFoundError implements Error { message: String! contextId: ID! }
@@ -93,10 +108,14 @@ const contract = buildSchema(`
   type IdempotencyConflictError implements Error { message: String! idempotencyKey: String! }
   type InvalidStateError implements Error { message: String! path: [String!]! }
   type LimitExceededError implements Error { message: String! limit: String! max: SafeInt! actual: SafeInt! }
+  type NotConfiguredError implements Error { message: String! option: String! }
+  type ExternalStorageError implements Error { message: String! }
 
   union SetContextResult = SetContextPayload | VersionConflictError | IdempotencyConflictError | InvalidStateError | LimitExceededError
   union UpdateContextResult = UpdateContextPayload | ContextNotFoundError | VersionConflictError | IdempotencyConflictError | InvalidStateError | LimitExceededError
   union DeleteContextResult = DeleteContextPayload | ContextNotFoundError | VersionConflictError | IdempotencyConflictError
+  union ExportContextResult = ExportContextPayload | ContextNotFoundError | NotConfiguredError | ExternalStorageError
+  union RestoreContextResult = RestoreContextPayload | ContextNotFoundError | VersionConflictError | InvalidStateError | LimitExceededError | NotConfiguredError | ExternalStorageError
 `);
 
 test('the committed SDL is the one that the code says', () => {
@@ -125,9 +144,13 @@ test('only Context has a field id, by which caches keep it', () => {
   expect(keyed.map(({ name }) => name)).toEqual(['Context']);
 });
 
+/** Cleanup has no failure that a caller could expect. */
+const withoutErrors = ['runCleanup', 'startCleanup', 'stopCleanup', 'updateCleanup'];
+
 test('every mutation answers a union of its payload and its errors, named after it', () => {
-  for (const field of fieldsOf(schema.getMutationType())) {
-    const name = field.name.charAt(0).toUpperCase() + field.name.slice(1);
+  const fields = fieldsOf(schema.getMutationType()).filter(({ name }) => !withoutErrors.includes(name));
+  for (const field of fields) {
+    const name = capitalized(field.name);
     expect(String(field.type)).toBe(`${name}Result`);
     if (!(field.type instanceof GraphQLUnionType)) throw new Error(`${name}Result is no union`);
     const [payloads, errors] = partition(field.type.getTypes(), (type) => type.name === `${name}Payload`);
@@ -135,6 +158,11 @@ test('every mutation answers a union of its payload and its errors, named after 
     const strangers = errors.filter((type) => !type.getInterfaces().some((known) => known.name === 'Error'));
     expect(strangers).toEqual([]);
   }
+});
+
+test.each(withoutErrors)('%s answers its payload alone', (name) => {
+  const field = fieldsOf(schema.getMutationType()).find((each) => each.name === name);
+  expect(String(field?.type)).toBe(`${capitalized(name)}Payload`);
 });
 
 test('two kinds of event never give one field name two types', () => {
@@ -155,7 +183,13 @@ describe('the contract holds for', () => {
     expect(signatures(promised).filter((signature) => !elements.has(signature))).toEqual([]);
   });
 
-  test.each(['SetContextResult', 'UpdateContextResult', 'DeleteContextResult'])('the exact members of %s', (name) => {
+  test.each([
+    'SetContextResult',
+    'UpdateContextResult',
+    'DeleteContextResult',
+    'ExportContextResult',
+    'RestoreContextResult',
+  ])('the exact members of %s', (name) => {
     const members = (of: GraphQLSchema) =>
       named(of, name, GraphQLUnionType)
         .getTypes()
@@ -178,6 +212,10 @@ describe('the contract holds for', () => {
 
 function ownTypes(of: GraphQLSchema): GraphQLNamedType[] {
   return Object.values(of.getTypeMap()).filter((type) => !isIntrospectionType(type) && !isSpecifiedScalarType(type));
+}
+
+function capitalized(name: string): string {
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 function fieldsOf(type: GraphQLNamedType | null | undefined): GraphQLField<unknown, unknown>[] {

@@ -119,10 +119,10 @@ export interface RunningApp {
 
 const running = new Set<App>();
 
-/** A server that listens, on a free port unless one is named. */
+/** A server that listens, on a free port and in memory unless something else is named. */
 export async function startApp(options: AppOptions = {}): Promise<RunningApp> {
   const logger = new RecordingLogger();
-  const app = createApp({ port: 0, logger, drainTimeoutMs: 2_000, ...options });
+  const app = createApp({ port: 0, backend: 'memory', logger, drainTimeoutMs: 2_000, ...options });
   const { url: origin } = await app.start();
   running.add(app);
   const url = new URL('/graphql', origin);

@@ -3,6 +3,7 @@ import { MemoryBackend } from '../../src/backend/memory.ts';
 import type { Clock } from '../../src/clock.ts';
 import { flatFormatter } from '../../src/delta/format.ts';
 import type { ContextEvent, Position } from '../../src/model.ts';
+import { silentLogger } from '../../src/observability/logger.ts';
 import { ChordService, type ServiceOptions } from '../../src/service/service.ts';
 import { ManualClock, settle } from './clock.ts';
 
@@ -19,6 +20,15 @@ export const serviceDefaults = {
   idempotencyWindowMs: 300_000,
   recheckMs: 30_000,
   deltaFormatter: flatFormatter,
+  logger: silentLogger,
+  deltaTtlMs: 86_400_000,
+  tombstoneTtlMs: 172_800_000,
+  cleanupIntervalMs: 3_600_000,
+  cleanupLimit: null,
+  externalTimeoutMs: 30_000,
+  exportBeforeExpire: false,
+  exportRetryMs: 60_000,
+  restoreOnMiss: false,
 } as const satisfies Omit<ServiceOptions, 'backend' | 'clock'>;
 
 /** A service on a memory store and a clock that stands still. */

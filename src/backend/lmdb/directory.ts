@@ -12,7 +12,7 @@ import {
   readFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { DataDirectoryError } from '../../errors.ts';
 import { tryLockFile } from '../../file-lock.ts';
 import { headerProblem } from './header.ts';
@@ -27,7 +27,9 @@ export interface DataDirectory {
 }
 
 /** @throws DataDirectoryError for a directory that is in use, of another program, damaged or out of reach. */
-export function takeDirectory(path: string): DataDirectory {
+export function takeDirectory(named: string): DataDirectory {
+  // What a message names is found from wherever it is read.
+  const path = resolve(named);
   const file = join(path, 'data.mdb');
   assertOurs(path, file);
   const release = lock(path);

@@ -55,7 +55,7 @@ export class Store {
     this.#directory = takeDirectory(path);
     try {
       this.#tables = openFile(this.#directory);
-      this.serverId = identityOf(this.#tables, path);
+      this.serverId = identityOf(this.#tables, this.#directory.path);
     } catch (error) {
       this.#directory.release();
       throw error;

@@ -78,19 +78,25 @@ export type ContextEventFieldsFragment =
 
 type ErrorFields_ContextNotFoundError_Fragment = { __typename: 'ContextNotFoundError', contextId: string, message: string };
 
+type ErrorFields_ExternalStorageError_Fragment = { __typename: 'ExternalStorageError', message: string };
+
 type ErrorFields_IdempotencyConflictError_Fragment = { __typename: 'IdempotencyConflictError', idempotencyKey: string, message: string };
 
 type ErrorFields_InvalidStateError_Fragment = { __typename: 'InvalidStateError', path: Array<string>, message: string };
 
 type ErrorFields_LimitExceededError_Fragment = { __typename: 'LimitExceededError', limit: string, max: number, actual: number, message: string };
 
+type ErrorFields_NotConfiguredError_Fragment = { __typename: 'NotConfiguredError', message: string };
+
 type ErrorFields_VersionConflictError_Fragment = { __typename: 'VersionConflictError', contextId: string, currentVersion: number | null, currentEpoch: string | null, message: string };
 
 export type ErrorFieldsFragment =
   | ErrorFields_ContextNotFoundError_Fragment
+  | ErrorFields_ExternalStorageError_Fragment
   | ErrorFields_IdempotencyConflictError_Fragment
   | ErrorFields_InvalidStateError_Fragment
   | ErrorFields_LimitExceededError_Fragment
+  | ErrorFields_NotConfiguredError_Fragment
   | ErrorFields_VersionConflictError_Fragment
 ;
 
