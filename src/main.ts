@@ -70,7 +70,7 @@ async function serve(config: Config<DeltaFormatter>, logger: Logger): Promise<vo
 }
 
 function build(config: Config<DeltaFormatter>, logger: Logger): App {
-  const { configFile, deltaFormatter, timeProvider, exporter, provider, ...options } = config;
+  const { configFile: _configFile, deltaFormatter, timeProvider, exporter, provider, ...options } = config;
   try {
     return createApp({
       ...options,

@@ -56,7 +56,8 @@ export function configTableMarkdown(): string {
 
 function defaultText(name: OptionName): string {
   const value = table[name].default;
-  return value === null || (Array.isArray(value) && value.length === 0) ? 'none' : String(value);
+  // Null, or an empty list.
+  return typeof value === 'object' ? 'none' : String(value);
 }
 
 function code(words: string): string {
