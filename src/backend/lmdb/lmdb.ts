@@ -282,6 +282,7 @@ export class LmdbBackend implements Backend {
   }
 
   async #replaceRow(id: string, before: Row, after: Row): Promise<void> {
+    if (isSame(before, after)) return;
     await this.#write(id, planRow(id, before, after));
     this.#contexts.replaceRow(id, after);
   }
@@ -327,6 +328,13 @@ export class LmdbBackend implements Backend {
   #assertOpen(): void {
     if (this.#isClosed) throw new BackendUnavailableError('The store is closed.', 'NOT_STORED');
   }
+}
+
+/** Whether nothing of what changes without a write has changed. */
+function isSame(before: Row, after: Row): boolean {
+  const { head, keptFrom, contextDueMs, deltasDueMs } = after;
+  if (contextDueMs !== before.contextDueMs || deltasDueMs !== before.deltasDueMs) return false;
+  return head === before.head && keptFrom === before.keptFrom;
 }
 
 /** A removal begins no epoch and needs no checkpoint. */

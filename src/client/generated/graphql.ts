@@ -203,6 +203,75 @@ export type DeleteContextMutation = { deleteContext:
     | { __typename: 'VersionConflictError', contextId: string, currentVersion: number | null, currentEpoch: string | null, message: string }
    | null };
 
+export type ExportContextMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type ExportContextMutation = { exportContext:
+    | { __typename: 'ContextNotFoundError', message: string }
+    | { __typename: 'ExportContextPayload', contextId: string, epoch: string, version: number, exporter: string }
+    | { __typename: 'ExternalStorageError', message: string }
+    | { __typename: 'NotConfiguredError', option: string, message: string }
+   | null };
+
+export type RestoreContextMutationVariables = Exact<{
+  id: string;
+  expectedVersion?: number | null | undefined;
+  expectedEpoch?: string | null | undefined;
+  origin?: string | null | undefined;
+}>;
+
+
+export type RestoreContextMutation = { restoreContext:
+    | { __typename: 'ContextNotFoundError', message: string }
+    | { __typename: 'ExternalStorageError', message: string }
+    | { __typename: 'InvalidStateError', message: string }
+    | { __typename: 'LimitExceededError', message: string }
+    | { __typename: 'NotConfiguredError', option: string, message: string }
+    | { __typename: 'RestoreContextPayload', contextId: string, epoch: string, version: number, changed: boolean, delta: { contextId: string, epoch: string, fromVersion: number, version: number, insertedAt: string, origin: string | null, changes: Array<{ path: Array<string>, action: ChangeAction, value: unknown, oldValue: unknown }> } | null }
+    | { __typename: 'VersionConflictError', currentVersion: number | null, currentEpoch: string | null, message: string }
+   | null };
+
+export type CleanupReportFieldsFragment = { contextsExpired: number, deltasTrimmed: number, tombstonesPurged: number, exportsFailed: number, remaining: boolean, durationMs: number };
+
+export type CleanupStatusFieldsFragment = { running: boolean, intervalMs: number, limit: number | null, lastRunAt: string | null, nextRunAt: string | null, failedRuns: number, failingExports: number, lastReport: { contextsExpired: number, deltasTrimmed: number, tombstonesPurged: number, exportsFailed: number, remaining: boolean, durationMs: number } | null };
+
+export type CleanupQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type CleanupQuery = { cleanup: { running: boolean, intervalMs: number, limit: number | null, lastRunAt: string | null, nextRunAt: string | null, failedRuns: number, failingExports: number, lastReport: { contextsExpired: number, deltasTrimmed: number, tombstonesPurged: number, exportsFailed: number, remaining: boolean, durationMs: number } | null } | null };
+
+export type RunCleanupMutationVariables = Exact<{
+  limit?: number | null | undefined;
+  offset?: number | null | undefined;
+  order?: SortDirection | null | undefined;
+}>;
+
+
+export type RunCleanupMutation = { runCleanup: { report: { contextsExpired: number, deltasTrimmed: number, tombstonesPurged: number, exportsFailed: number, remaining: boolean, durationMs: number } } | null };
+
+export type StartCleanupMutationVariables = Exact<{
+  intervalMs?: number | null | undefined;
+  limit?: number | null | undefined;
+}>;
+
+
+export type StartCleanupMutation = { startCleanup: { status: { running: boolean, intervalMs: number, limit: number | null, lastRunAt: string | null, nextRunAt: string | null, failedRuns: number, failingExports: number, lastReport: { contextsExpired: number, deltasTrimmed: number, tombstonesPurged: number, exportsFailed: number, remaining: boolean, durationMs: number } | null } } | null };
+
+export type StopCleanupMutationVariables = Exact<{ [key: string]: never; }>;
+
+
+export type StopCleanupMutation = { stopCleanup: { status: { running: boolean, intervalMs: number, limit: number | null, lastRunAt: string | null, nextRunAt: string | null, failedRuns: number, failingExports: number, lastReport: { contextsExpired: number, deltasTrimmed: number, tombstonesPurged: number, exportsFailed: number, remaining: boolean, durationMs: number } | null } } | null };
+
+export type UpdateCleanupMutationVariables = Exact<{
+  intervalMs?: number | null | undefined;
+  limit?: number | null | undefined;
+}>;
+
+
+export type UpdateCleanupMutation = { updateCleanup: { status: { running: boolean, intervalMs: number, limit: number | null, lastRunAt: string | null, nextRunAt: string | null, failedRuns: number, failingExports: number, lastReport: { contextsExpired: number, deltasTrimmed: number, tombstonesPurged: number, exportsFailed: number, remaining: boolean, durationMs: number } | null } } | null };
+
 export type ContextChangedSubscriptionVariables = Exact<{
   id: string;
   clientVersion?: number | null | undefined;
@@ -331,6 +400,37 @@ export const ErrorFieldsFragmentDoc = new TypedDocumentString(`
   }
 }
     `, {"fragmentName":"ErrorFields"}) as unknown as TypedDocumentString<ErrorFieldsFragment, unknown>;
+export const CleanupReportFieldsFragmentDoc = new TypedDocumentString(`
+    fragment CleanupReportFields on CleanupReport {
+  contextsExpired
+  deltasTrimmed
+  tombstonesPurged
+  exportsFailed
+  remaining
+  durationMs
+}
+    `, {"fragmentName":"CleanupReportFields"}) as unknown as TypedDocumentString<CleanupReportFieldsFragment, unknown>;
+export const CleanupStatusFieldsFragmentDoc = new TypedDocumentString(`
+    fragment CleanupStatusFields on CleanupStatus {
+  running
+  intervalMs
+  limit
+  lastRunAt
+  nextRunAt
+  lastReport {
+    ...CleanupReportFields
+  }
+  failedRuns
+  failingExports
+}
+    fragment CleanupReportFields on CleanupReport {
+  contextsExpired
+  deltasTrimmed
+  tombstonesPurged
+  exportsFailed
+  remaining
+  durationMs
+}`, {"fragmentName":"CleanupStatusFields"}) as unknown as TypedDocumentString<CleanupStatusFieldsFragment, unknown>;
 export const ContextDocument = new TypedDocumentString(`
     query Context($id: ID!) {
   context(id: $id) {
@@ -583,6 +683,195 @@ export const DeleteContextDocument = new TypedDocumentString(`
     actual
   }
 }`) as unknown as TypedDocumentString<DeleteContextMutation, DeleteContextMutationVariables>;
+export const ExportContextDocument = new TypedDocumentString(`
+    mutation ExportContext($id: ID!) {
+  exportContext(id: $id) {
+    __typename
+    ... on ExportContextPayload {
+      contextId
+      epoch
+      version
+      exporter
+    }
+    ... on NotConfiguredError {
+      option
+    }
+    ... on Error {
+      message
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ExportContextMutation, ExportContextMutationVariables>;
+export const RestoreContextDocument = new TypedDocumentString(`
+    mutation RestoreContext($id: ID!, $expectedVersion: SafeInt, $expectedEpoch: ID, $origin: String) {
+  restoreContext(
+    id: $id
+    expectedVersion: $expectedVersion
+    expectedEpoch: $expectedEpoch
+    origin: $origin
+  ) {
+    __typename
+    ... on RestoreContextPayload {
+      contextId
+      epoch
+      version
+      changed
+      delta {
+        ...DeltaFields
+      }
+    }
+    ... on VersionConflictError {
+      currentVersion
+      currentEpoch
+    }
+    ... on NotConfiguredError {
+      option
+    }
+    ... on Error {
+      message
+    }
+  }
+}
+    fragment DeltaFields on Delta {
+  contextId
+  epoch
+  fromVersion
+  version
+  changes {
+    path
+    action
+    value
+    oldValue
+  }
+  insertedAt
+  origin
+}`) as unknown as TypedDocumentString<RestoreContextMutation, RestoreContextMutationVariables>;
+export const CleanupDocument = new TypedDocumentString(`
+    query Cleanup {
+  cleanup {
+    ...CleanupStatusFields
+  }
+}
+    fragment CleanupReportFields on CleanupReport {
+  contextsExpired
+  deltasTrimmed
+  tombstonesPurged
+  exportsFailed
+  remaining
+  durationMs
+}
+fragment CleanupStatusFields on CleanupStatus {
+  running
+  intervalMs
+  limit
+  lastRunAt
+  nextRunAt
+  lastReport {
+    ...CleanupReportFields
+  }
+  failedRuns
+  failingExports
+}`) as unknown as TypedDocumentString<CleanupQuery, CleanupQueryVariables>;
+export const RunCleanupDocument = new TypedDocumentString(`
+    mutation RunCleanup($limit: Int, $offset: Int, $order: SortDirection) {
+  runCleanup(limit: $limit, offset: $offset, order: $order) {
+    report {
+      ...CleanupReportFields
+    }
+  }
+}
+    fragment CleanupReportFields on CleanupReport {
+  contextsExpired
+  deltasTrimmed
+  tombstonesPurged
+  exportsFailed
+  remaining
+  durationMs
+}`) as unknown as TypedDocumentString<RunCleanupMutation, RunCleanupMutationVariables>;
+export const StartCleanupDocument = new TypedDocumentString(`
+    mutation StartCleanup($intervalMs: SafeInt, $limit: Int) {
+  startCleanup(intervalMs: $intervalMs, limit: $limit) {
+    status {
+      ...CleanupStatusFields
+    }
+  }
+}
+    fragment CleanupReportFields on CleanupReport {
+  contextsExpired
+  deltasTrimmed
+  tombstonesPurged
+  exportsFailed
+  remaining
+  durationMs
+}
+fragment CleanupStatusFields on CleanupStatus {
+  running
+  intervalMs
+  limit
+  lastRunAt
+  nextRunAt
+  lastReport {
+    ...CleanupReportFields
+  }
+  failedRuns
+  failingExports
+}`) as unknown as TypedDocumentString<StartCleanupMutation, StartCleanupMutationVariables>;
+export const StopCleanupDocument = new TypedDocumentString(`
+    mutation StopCleanup {
+  stopCleanup {
+    status {
+      ...CleanupStatusFields
+    }
+  }
+}
+    fragment CleanupReportFields on CleanupReport {
+  contextsExpired
+  deltasTrimmed
+  tombstonesPurged
+  exportsFailed
+  remaining
+  durationMs
+}
+fragment CleanupStatusFields on CleanupStatus {
+  running
+  intervalMs
+  limit
+  lastRunAt
+  nextRunAt
+  lastReport {
+    ...CleanupReportFields
+  }
+  failedRuns
+  failingExports
+}`) as unknown as TypedDocumentString<StopCleanupMutation, StopCleanupMutationVariables>;
+export const UpdateCleanupDocument = new TypedDocumentString(`
+    mutation UpdateCleanup($intervalMs: SafeInt, $limit: Int) {
+  updateCleanup(intervalMs: $intervalMs, limit: $limit) {
+    status {
+      ...CleanupStatusFields
+    }
+  }
+}
+    fragment CleanupReportFields on CleanupReport {
+  contextsExpired
+  deltasTrimmed
+  tombstonesPurged
+  exportsFailed
+  remaining
+  durationMs
+}
+fragment CleanupStatusFields on CleanupStatus {
+  running
+  intervalMs
+  limit
+  lastRunAt
+  nextRunAt
+  lastReport {
+    ...CleanupReportFields
+  }
+  failedRuns
+  failingExports
+}`) as unknown as TypedDocumentString<UpdateCleanupMutation, UpdateCleanupMutationVariables>;
 export const ContextChangedDocument = new TypedDocumentString(`
     subscription ContextChanged($id: ID!, $clientVersion: SafeInt, $clientEpoch: ID) {
   contextChanged(
