@@ -86,7 +86,7 @@ type ErrorFields_InvalidStateError_Fragment = { __typename: 'InvalidStateError',
 
 type ErrorFields_LimitExceededError_Fragment = { __typename: 'LimitExceededError', limit: string, max: number, actual: number, message: string };
 
-type ErrorFields_NotConfiguredError_Fragment = { __typename: 'NotConfiguredError', message: string };
+type ErrorFields_NotConfiguredError_Fragment = { __typename: 'NotConfiguredError', option: string, message: string };
 
 type ErrorFields_VersionConflictError_Fragment = { __typename: 'VersionConflictError', contextId: string, currentVersion: number | null, currentEpoch: string | null, message: string };
 
@@ -209,7 +209,7 @@ export type ExportContextMutationVariables = Exact<{
 
 
 export type ExportContextMutation = { exportContext:
-    | { __typename: 'ContextNotFoundError', message: string }
+    | { __typename: 'ContextNotFoundError', contextId: string, message: string }
     | { __typename: 'ExportContextPayload', contextId: string, epoch: string, version: number, exporter: string }
     | { __typename: 'ExternalStorageError', message: string }
     | { __typename: 'NotConfiguredError', option: string, message: string }
@@ -224,13 +224,13 @@ export type RestoreContextMutationVariables = Exact<{
 
 
 export type RestoreContextMutation = { restoreContext:
-    | { __typename: 'ContextNotFoundError', message: string }
+    | { __typename: 'ContextNotFoundError', contextId: string, message: string }
     | { __typename: 'ExternalStorageError', message: string }
-    | { __typename: 'InvalidStateError', message: string }
-    | { __typename: 'LimitExceededError', message: string }
+    | { __typename: 'InvalidStateError', path: Array<string>, message: string }
+    | { __typename: 'LimitExceededError', limit: string, max: number, actual: number, message: string }
     | { __typename: 'NotConfiguredError', option: string, message: string }
     | { __typename: 'RestoreContextPayload', contextId: string, epoch: string, version: number, changed: boolean, delta: { contextId: string, epoch: string, fromVersion: number, version: number, insertedAt: string, origin: string | null, changes: Array<{ path: Array<string>, action: ChangeAction, value: unknown, oldValue: unknown }> } | null }
-    | { __typename: 'VersionConflictError', currentVersion: number | null, currentEpoch: string | null, message: string }
+    | { __typename: 'VersionConflictError', contextId: string, currentVersion: number | null, currentEpoch: string | null, message: string }
    | null };
 
 export type CleanupReportFieldsFragment = { contextsExpired: number, deltasTrimmed: number, tombstonesPurged: number, exportsFailed: number, remaining: boolean, durationMs: number };
@@ -397,6 +397,9 @@ export const ErrorFieldsFragmentDoc = new TypedDocumentString(`
     limit
     max
     actual
+  }
+  ... on NotConfiguredError {
+    option
   }
 }
     `, {"fragmentName":"ErrorFields"}) as unknown as TypedDocumentString<ErrorFieldsFragment, unknown>;
@@ -594,6 +597,9 @@ export const SetContextDocument = new TypedDocumentString(`
     max
     actual
   }
+  ... on NotConfiguredError {
+    option
+  }
 }`) as unknown as TypedDocumentString<SetContextMutation, SetContextMutationVariables>;
 export const UpdateContextDocument = new TypedDocumentString(`
     mutation UpdateContext($id: ID!, $changes: JSONObject!, $remove: [[String!]!], $ttlMs: SafeInt, $expectedVersion: SafeInt, $expectedEpoch: ID, $idempotencyKey: String, $origin: String) {
@@ -640,6 +646,9 @@ export const UpdateContextDocument = new TypedDocumentString(`
     max
     actual
   }
+  ... on NotConfiguredError {
+    option
+  }
 }`) as unknown as TypedDocumentString<UpdateContextMutation, UpdateContextMutationVariables>;
 export const DeleteContextDocument = new TypedDocumentString(`
     mutation DeleteContext($id: ID!, $expectedVersion: SafeInt, $expectedEpoch: ID, $idempotencyKey: String, $origin: String) {
@@ -682,26 +691,49 @@ export const DeleteContextDocument = new TypedDocumentString(`
     max
     actual
   }
+  ... on NotConfiguredError {
+    option
+  }
 }`) as unknown as TypedDocumentString<DeleteContextMutation, DeleteContextMutationVariables>;
 export const ExportContextDocument = new TypedDocumentString(`
     mutation ExportContext($id: ID!) {
   exportContext(id: $id) {
-    __typename
     ... on ExportContextPayload {
+      __typename
       contextId
       epoch
       version
       exporter
     }
-    ... on NotConfiguredError {
-      option
-    }
-    ... on Error {
-      message
-    }
+    ...ErrorFields
   }
 }
-    `) as unknown as TypedDocumentString<ExportContextMutation, ExportContextMutationVariables>;
+    fragment ErrorFields on Error {
+  __typename
+  message
+  ... on ContextNotFoundError {
+    contextId
+  }
+  ... on VersionConflictError {
+    contextId
+    currentVersion
+    currentEpoch
+  }
+  ... on IdempotencyConflictError {
+    idempotencyKey
+  }
+  ... on InvalidStateError {
+    path
+  }
+  ... on LimitExceededError {
+    limit
+    max
+    actual
+  }
+  ... on NotConfiguredError {
+    option
+  }
+}`) as unknown as TypedDocumentString<ExportContextMutation, ExportContextMutationVariables>;
 export const RestoreContextDocument = new TypedDocumentString(`
     mutation RestoreContext($id: ID!, $expectedVersion: SafeInt, $expectedEpoch: ID, $origin: String) {
   restoreContext(
@@ -710,8 +742,8 @@ export const RestoreContextDocument = new TypedDocumentString(`
     expectedEpoch: $expectedEpoch
     origin: $origin
   ) {
-    __typename
     ... on RestoreContextPayload {
+      __typename
       contextId
       epoch
       version
@@ -720,16 +752,7 @@ export const RestoreContextDocument = new TypedDocumentString(`
         ...DeltaFields
       }
     }
-    ... on VersionConflictError {
-      currentVersion
-      currentEpoch
-    }
-    ... on NotConfiguredError {
-      option
-    }
-    ... on Error {
-      message
-    }
+    ...ErrorFields
   }
 }
     fragment DeltaFields on Delta {
@@ -745,6 +768,32 @@ export const RestoreContextDocument = new TypedDocumentString(`
   }
   insertedAt
   origin
+}
+fragment ErrorFields on Error {
+  __typename
+  message
+  ... on ContextNotFoundError {
+    contextId
+  }
+  ... on VersionConflictError {
+    contextId
+    currentVersion
+    currentEpoch
+  }
+  ... on IdempotencyConflictError {
+    idempotencyKey
+  }
+  ... on InvalidStateError {
+    path
+  }
+  ... on LimitExceededError {
+    limit
+    max
+    actual
+  }
+  ... on NotConfiguredError {
+    option
+  }
 }`) as unknown as TypedDocumentString<RestoreContextMutation, RestoreContextMutationVariables>;
 export const CleanupDocument = new TypedDocumentString(`
     query Cleanup {
