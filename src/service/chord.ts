@@ -121,6 +121,10 @@ export interface ChordStats {
   readonly watchedContexts: number;
   /** Writes that wait, are under way, or have their refusal confirmed. */
   readonly queuedWrites: number;
+  /** Contexts that are kept only because their last export failed. */
+  readonly failingExports: number;
+  /** Passes of cleanup that failed since the process began. */
+  readonly failedCleanups: number;
 }
 
 /** A subscription: pull it, or use it in a `for await`. Leaving the loop, `return()` or disposing ends it. */

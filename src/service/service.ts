@@ -214,10 +214,13 @@ export class ChordService implements Chord {
   }
 
   stats(): ChordStats {
+    const { failingExports, failedRuns } = this.#scheduler.status;
     return {
       followers: this.#feed.followers,
       watchedContexts: this.#feed.watched,
       queuedWrites: this.#writer.queued,
+      failingExports,
+      failedCleanups: failedRuns,
     };
   }
 

@@ -57,6 +57,8 @@ test('ten thousand malformed requests leave a server as it was', { timeout: 120_
     watchedContexts: 0,
     webSockets: 0,
     queuedWrites: 0,
+    failingExports: 0,
+    failedCleanups: 0,
   });
 
   // It was abuse that arrived, not a network that swallowed it.
