@@ -88,16 +88,15 @@ export function createApp(options: AppOptions = {}): App {
   const own = typeof backend === 'object' && backend !== null ? backend : undefined;
   const config = completeOptions(own === undefined ? { ...values, backend } : values);
   const logger = givenLogger ?? createLogger({ level: config.logLevel, format: config.logFormat });
-  const chord = createService({
-    ...chordOptionsOf(config),
+  const parts = {
     clock,
     deltaFormatter,
     logger,
+    backend: own,
     exporter: configured(() => createExporter(config)),
     provider: configured(() => createProvider(config)),
-    // Last: what is refused above leaves no store open.
-    backend: own ?? openBackend(config),
-  });
+  };
+  const chord = createService({ ...chordOptionsOf(config), ...parts }, () => openBackend(config));
   const server = new ChordServer({ ...config, chord, logger });
   const stop = async () => {
     await server.close();

@@ -98,8 +98,8 @@ export function createChord(options: ChordOptions = {}): Chord {
   return createService(options);
 }
 
-/** The same, with what the server needs besides. */
-export function createService(options: ChordOptions): ChordService {
+/** The same, with what the server needs besides. `open` makes the backend when none is given, last of all. */
+export function createService(options: ChordOptions, open: () => Backend = () => new MemoryBackend()): ChordService {
   const { backend, clock, deltaFormatter, logger, exporter, provider, ...values } = options;
   for (const name of Object.keys(values)) {
     if (serviceOptionNames.some((known) => known === name)) continue;
@@ -108,12 +108,13 @@ export function createService(options: ChordOptions): ChordService {
   return new ChordService({
     // The table knows which options need an exporter or a provider.
     ...completeOptions({ ...values, exporter, provider }),
-    backend: assertPart('backend', backend, 'object') ?? new MemoryBackend(),
     clock: assertPart('clock', clock, 'object') ?? systemClock,
     deltaFormatter: assertPart('deltaFormatter', deltaFormatter, 'function') ?? flatFormatter,
     logger: assertPart('logger', logger, 'object') ?? silentLogger,
     exporter: assertPart('exporter', exporter, 'object'),
     provider: assertPart('provider', provider, 'object'),
+    // What is refused above leaves no store open.
+    backend: assertPart('backend', backend, 'object') ?? open(),
   });
 }
 

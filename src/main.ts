@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type App, type AppOptions, createApp } from './app.ts';
-import { renewIdentity } from './backend/lmdb/store.ts';
+import { renewIdentity } from './backend/lmdb/file.ts';
 import { systemClock } from './clock.ts';
 import { type Config, loadConfig } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';

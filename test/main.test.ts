@@ -1,88 +1,27 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { build, builtCopy, Command, checkout, stopCommands } from './support/command.ts';
 
-/*
- * The command as its users run it: a copy of the checkout, built by the project's own script, in a process of its own.
- */
-const checkout = fileURLToPath(new URL('..', import.meta.url));
+/* The command as its users run it: a copy of the checkout, built by the project's own script, in a process of its own. */
 let home: string;
-const running = new Set<Command>();
 
 beforeAll(() => {
-  home = mkdtempSync(join(tmpdir(), 'chord-main-'));
-  for (const name of ['src', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json']) {
-    cpSync(join(checkout, name), join(home, name), { recursive: true });
-  }
-  symlinkSync(join(checkout, 'node_modules'), join(home, 'node_modules'));
-  build();
+  home = builtCopy();
 });
-afterEach(async () => {
-  for (const command of running) command.kill('SIGKILL');
-  await Promise.all([...running].map((command) => command.exit));
-  running.clear();
-});
+afterEach(stopCommands);
 afterAll(() => rmSync(home, { recursive: true }));
 
-function build(): void {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(home, 'scripts/build.js')], {
-    encoding: 'utf8',
-  });
-  expect(status, `${stdout}${stderr}`).toBe(0);
-}
-
-/** A child process: what it has printed, and how it ended. */
-class Command {
-  stdout = '';
-  stderr = '';
-  /** The exit code, or the signal that ended it. */
-  readonly exit: Promise<number | string | null>;
-  readonly #process: ChildProcess;
-
-  constructor(file: string, args: readonly string[], env: Record<string, string>) {
-    const inherited = Object.entries(process.env).filter(([name]) => !/^(CHORD|VITEST|NODE_ENV|npm)/.test(name));
-    this.#process = spawn(file, args, {
-      cwd: home,
-      env: { ...Object.fromEntries(inherited), ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#process.stdout?.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
-    this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
-    this.exit = once(this.#process, 'close').then(([code, signal]) => code ?? signal);
-    running.add(this);
-  }
-
-  /** Waits until the standard output matches. Fails when the process ends without having said it. */
-  printed(pattern: RegExp): Promise<RegExpExecArray> {
-    return new Promise((resolve, reject) => {
-      const look = () => {
-        const match = pattern.exec(this.stdout);
-        if (match !== null) resolve(match);
-      };
-      look();
-      this.#process.stdout?.on('data', look);
-      this.#process.once('close', () => reject(new Error(`${pattern} was not printed:\n${this.stdout}${this.stderr}`)));
-    });
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.#process.kill(signal);
-  }
-}
-
 function chord(args: readonly string[], env: Record<string, string> = {}): Command {
-  return new Command(process.execPath, [join(home, 'dist/main.js'), ...args], env);
+  return new Command(process.execPath, [join(home, 'dist/main.js'), ...args], { cwd: home, env });
 }
 
 /** Starts a server on any free port and waits until it serves. */
 async function serving(args: readonly string[] = [], env: Record<string, string> = {}) {
   const command = chord(['--port', '0', ...args], env);
-  const [, endpoint = ''] = await command.printed(/(http:\/\/127\.0\.0\.1:\d+\/graphql)/);
+  const endpoint = await command.endpoint();
   return { command, endpoint, live: new URL('/live', endpoint) };
 }
 
@@ -96,7 +35,7 @@ function withApp(body: string, args: readonly string[] = []): Command {
      export const createApp = (options) => ({ start: async () => ({ url }), stop: async () => {}, ${body} });
      setInterval(() => {}, 1000);`,
   );
-  return new Command(process.execPath, [join(dist, 'main.js'), ...args], {});
+  return new Command(process.execPath, [join(dist, 'main.js'), ...args], { cwd: home });
 }
 
 describe('without serving', () => {
@@ -263,20 +202,20 @@ describe('the build', () => {
     const dist = (name: string) => join(home, 'dist', name);
     const source = join(home, 'src', 'passing.ts');
     writeFileSync(source, 'export const passing = true;\n');
-    build();
+    build(home);
     expect(existsSync(dist('passing.js'))).toBe(true);
 
     rmSync(source);
     rmSync(dist('errors.js'));
-    build();
+    build(home);
     expect(existsSync(dist('errors.js'))).toBe(true);
     for (const extension of ['.js', '.js.map', '.d.ts']) expect(existsSync(dist(`passing${extension}`))).toBe(false);
   });
 
   test('npm start builds, serves, and passes SIGTERM on', async () => {
     rmSync(join(home, 'dist'), { recursive: true });
-    const command = new Command('npm', ['start', '--', '--port', '0'], {});
-    const [, endpoint = ''] = await command.printed(/(http:\/\/127\.0\.0\.1:\d+\/graphql)/);
+    const command = new Command('npm', ['start', '--', '--port', '0'], { cwd: home });
+    const endpoint = await command.endpoint();
     command.kill('SIGTERM');
     await command.exit;
     expect(command.stdout).toContain('"message":"stopped"');

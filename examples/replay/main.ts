@@ -64,7 +64,7 @@ async function run({ url, histories, ...flags }: Flags, print: (line: string) =>
 }
 
 async function startServer(deltaThreshold: number) {
-  const app = createApp({ port: 0, logger: silentLogger, deltaThreshold, drainTimeoutMs: 0 });
+  const app = createApp({ port: 0, backend: 'memory', logger: silentLogger, deltaThreshold, drainTimeoutMs: 0 });
   const { url } = await app.start();
   return { url, stop: () => app.stop() };
 }

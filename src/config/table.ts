@@ -100,10 +100,12 @@ export const table = {
   }),
   webhookExportUrl: option(orNone(text()), {
     default: null,
+    isSecret: true,
     description: 'Where the exporter webhook posts contexts.',
   }),
   webhookProviderUrl: option(orNone(text()), {
     default: null,
+    isSecret: true,
     description: 'Where the provider webhook asks for contexts.',
   }),
   webhookSecret: option(orNone(text()), {

@@ -10,13 +10,22 @@ export function flagName(name: string): string {
   return `--${name.replace(/[A-Z]/g, '-$&').toLowerCase()}`;
 }
 
-/** A value as a message shows it: short, and never more than one line. */
+/** A value as a message shows it: short, never more than one line, and without what may be secret in it. */
 export function show(value: unknown): string {
-  const shown =
-    typeof value === 'function'
-      ? 'a function'
-      : (JSON.stringify(value) ?? (value === undefined ? 'missing' : typeof value));
+  if (typeof value === 'function') return 'a function';
+  if (value === undefined) return 'missing';
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return 'an object';
+  const shown = textOf(value).replace(/\/\/[^/@\s"]*@/g, '//…@');
   return shown.length > 100 ? `${shown.slice(0, 100)}…` : shown;
+}
+
+/** Also of what JSON cannot carry. */
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? typeof value;
+  } catch {
+    return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+  }
 }
 
 /** The `code` that Node puts on its errors; undefined when there is none. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Backend } from '../backend/backend.ts';
-import { assertSame, everything } from './check.ts';
-import { draft } from './draft.ts';
+import { assertSame, dueIds, everything } from './check.ts';
+import { draft, start } from './draft.ts';
 import type { Group } from './suite.ts';
 import { byBytes, hostileIds } from './values.ts';
 
@@ -13,6 +13,17 @@ export const lists: Group = {
       const sorted = hostileIds.toSorted(byBytes);
       assertSame(await backend.list({ limit: everything }), sorted, 'Ascending');
       assertSame(await backend.list({ limit: everything, descending: true }), sorted.toReversed(), 'Descending');
+    });
+
+    test('B30: a prefix may be of control characters, and so may what is due', async ({ backend }) => {
+      await createAll(backend, hostileIds);
+      for (const idPrefix of ['a\u0001', '\u0001', '\u0001'.repeat(40), '\u0004\u0001']) {
+        const matching = hostileIds.filter((id) => id.startsWith(idPrefix)).toSorted(byBytes);
+        assertSame(await backend.list({ idPrefix, limit: everything }), matching, `Of ${JSON.stringify(idPrefix)}`);
+        const count = await backend.count({ idPrefix });
+        assert.ok(count === undefined || count === matching.length, `There are ${count}`);
+      }
+      assert.deepEqual([...(await dueIds(backend, 'deltas', start + 1))].sort(), [...hostileIds].sort());
     });
 
     test('B29: ids above U+FFFF come after those from U+E000 on, though UTF-16 says otherwise', async ({ backend }) => {

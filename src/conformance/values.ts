@@ -73,6 +73,13 @@ export const hostileIds: readonly string[] = [
   '%00',
   '\n',
   '\u0001',
+  'a\u0001',
+  'a\u0001b',
+  // Encodings that escape control characters do so for short strings only, or twice.
+  '\u0001'.repeat(32),
+  '\u0004\u0001'.repeat(32),
+  '\u0001'.repeat(512),
+  '\u0002'.repeat(100),
   '\u007f',
   '0',
   '-',

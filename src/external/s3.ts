@@ -93,12 +93,16 @@ function isMissing(error: unknown): boolean {
   return statusOf(error) === 404 && error instanceof Error && error.name !== 'NoSuchBucket';
 }
 
-/** What S3 refused, and why. What failed before it answered says so itself; an abort is told by its reason. */
+/**
+ * What S3 refused, and why; never in its own words, which may repeat what was sent. What failed before it answered says
+ * so itself; an abort is told by its reason.
+ */
 function explained(operation: string, { bucket }: S3Target, error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
   const status = statusOf(error);
   if (status === undefined || !(error instanceof Error)) return error;
-  return new Error(`${operation} on the bucket ${bucket} failed: ${error.name} (${status}).`, { cause: error });
+  const code = /^[A-Za-z0-9.]{1,64}$/.test(error.name) ? error.name : 'an unknown error';
+  return new Error(`${operation} on the bucket ${bucket} failed: ${code} (${status}).`);
 }
 
 /** The status with which S3 answered; undefined when it did not. */

@@ -1,4 +1,5 @@
 /** Pages of contexts and of deltas: administrative reads, bounded in what one of them looks at. */
+import { setImmediate } from 'node:timers/promises';
 import type { Backend, DeltaRecord, Head } from '../backend/backend.ts';
 import type { Delta } from '../delta/delta.ts';
 import { BadUserInputError } from '../errors.ts';
@@ -58,6 +59,8 @@ export interface DeltaPage extends Page<Delta> {
 
 /** How many ids may be asked for at once, and how many heads are read at once. */
 const chunkSize = 250;
+/** After the deltas of so many contexts others have their turn. */
+const turnSize = 25;
 /** A page looks at so many contexts at most, and may then be short. */
 const maxScanned = 10_000;
 
@@ -137,8 +140,9 @@ export class Lister {
     };
     const { nodes, hasNextPage } = await this.#collect(scope, page, true, async (ids, wanted) => {
       const found: Found<Delta>[] = [];
-      for (const contextId of ids) {
+      for (const [index, contextId] of ids.entries()) {
         if (found.length >= wanted) break;
+        if (index % turnSize === turnSize - 1) await setImmediate();
         const deltas = await this.#deltas(contextId, range, wanted - found.length, page.descending);
         found.push(...deltas.map((item) => ({ id: contextId, item })));
       }
@@ -168,6 +172,8 @@ export class Lister {
       scanned += ids.length;
       from = ids.at(-1) ?? from;
       isExhausted = scope.ids !== undefined || ids.length < size;
+      // A store that answers at once would leave nobody else a turn.
+      if (!isExhausted) await setImmediate();
     }
     const nodes = found.slice(offset, offset + limit);
     const isFull = found.length >= wanted;

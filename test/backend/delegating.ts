@@ -23,7 +23,7 @@ import type { Position } from '../../src/model.ts';
 
 /** Does everything as another backend does it; what extends it does one thing differently. */
 export class Delegating implements Backend {
-  readonly inner: Backend;
+  inner: Backend;
 
   constructor(inner: Backend) {
     this.inner = inner;

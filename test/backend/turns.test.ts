@@ -43,9 +43,7 @@ test('work on different keys is done at once', async () => {
 });
 
 function createGate(): { readonly opened: Promise<void>; readonly open: () => void } {
-  let open = () => {};
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { opened, open: () => open() };
+  const opener = new AbortController();
+  const opened = new Promise<void>((resolve) => opener.signal.addEventListener('abort', () => resolve()));
+  return { opened, open: () => opener.abort() };
 }

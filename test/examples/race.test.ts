@@ -11,7 +11,13 @@ const fields = Array.from({ length: 200 }, (_, index) => `field ${index}`);
 test.for(Object.keys(transports) as TransportName[])(
   'of 200 writes racing over HTTP none is lost, and a follower over %s sees each once',
   async (transport) => {
-    const app = createApp({ port: 0, logger: silentLogger, deltaThreshold: 1_000, drainTimeoutMs: 0 });
+    const app = createApp({
+      port: 0,
+      backend: 'memory',
+      logger: silentLogger,
+      deltaThreshold: 1_000,
+      drainTimeoutMs: 0,
+    });
     const { url } = await app.start();
     try {
       await post(url, SetContextDocument, { id: 'race', state: {} });

@@ -3,7 +3,7 @@
  * server-process.ts.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { createApp } from '../../src/app.ts';
+import { type AppOptions, createApp } from '../../src/app.ts';
 import type { Logger } from '../../src/observability/logger.ts';
 import { type Command, type Memory, type Reports, secret } from './server-process.ts';
 
@@ -28,7 +28,8 @@ const logger: Logger = {
   child: () => logger,
 };
 
-const app = createApp({ port: 0, logger, drainTimeoutMs: 500, ...JSON.parse(process.argv[2] ?? '{}') });
+const given = JSON.parse(process.argv[2] ?? '{}') as AppOptions;
+const app = createApp({ port: 0, backend: 'memory', logger, drainTimeoutMs: 500, ...given });
 const { url } = await app.start();
 process.send?.({ kind: 'started', url });
 process.on('message', (message) => {

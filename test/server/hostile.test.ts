@@ -148,7 +148,7 @@ test.each(['/health', '/nope', '/graphql/'])('there is nothing at %s', async (pa
 
 describe('the life of an app', () => {
   test('a stop during the start waits for it, and both settle', async () => {
-    const app = createApp({ port: 0, logger: silentLogger });
+    const app = createApp({ port: 0, backend: 'memory', logger: silentLogger });
     const starting = app.start();
     await app.stop();
     await expect(starting).resolves.toMatchObject({ url: expect.stringContaining('http://') });
@@ -156,14 +156,14 @@ describe('the life of an app', () => {
 
   test('a start that failed may be tried again', async () => {
     const first = await startApp();
-    await using app = createApp({ port: first.port, logger: silentLogger });
+    await using app = createApp({ port: first.port, backend: 'memory', logger: silentLogger });
     await expect(app.start()).rejects.toMatchObject({ code: 'EADDRINUSE' });
     await first.app.stop();
     await expect(app.start()).resolves.toMatchObject({ url: expect.stringContaining(String(first.port)) });
   });
 
   test('a stopped app does not start again', async () => {
-    const app = createApp({ port: 0, logger: silentLogger });
+    const app = createApp({ port: 0, backend: 'memory', logger: silentLogger });
     await app.start();
     await app.stop();
     await expect(app.start()).rejects.toThrow('was stopped');

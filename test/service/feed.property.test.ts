@@ -1,9 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { LmdbBackend } from '../../src/backend/lmdb/lmdb.ts';
 import type { JsonObject } from '../../src/delta/json.ts';
 import { jsonState } from '../support/arbitraries.ts';
+import { temporaryDirectory } from '../support/lmdb.ts';
 import { alwaysFull, type MakeFollow, rightFollow, waitingReturn, withoutGapCheck } from './mutants.ts';
-import { type Command, type Setting, World } from './world.ts';
+import { type Command, type OpenStore, type Setting, World } from './world.ts';
 
 const smallState: fc.Arbitrary<JsonObject> = fc.record(
   {
@@ -60,10 +62,23 @@ const setting: fc.Arbitrary<Setting> = fc.record({
 
 const scripts = fc.array(command, { minLength: 10, maxLength: 100, size: 'max' });
 
+/** The same on a store that outlives its process, whose services end now and then. */
+const scriptsWithRestarts = fc.array(
+  fc.oneof(
+    { weight: 80, arbitrary: command },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
+  ),
+  { minLength: 10, maxLength: 100, size: 'max' },
+);
+
 /** Plays a script; answers what went wrong. */
-async function play(makeFollow: MakeFollow, given: Setting, script: readonly Command[]): Promise<string | undefined> {
+async function play(
+  given: Setting,
+  script: readonly Command[],
+  { makeFollow = rightFollow, openStore }: { readonly makeFollow?: MakeFollow; readonly openStore?: OpenStore } = {},
+): Promise<string | undefined> {
   try {
-    await new World(given, makeFollow).run(script);
+    await new World(given, makeFollow, openStore).run(script);
     return undefined;
   } catch (error) {
     return error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -74,9 +89,20 @@ describe('whatever happens', () => {
   test('every client has a real state after every event, is told by the table, and ends with what the store has', () =>
     fc.assert(
       fc.asyncProperty(setting, fc.boolean(), scripts, async (given, isOpened, script) => {
-        expect(await play(rightFollow, given, isOpened ? [...opening, ...script] : script)).toBeUndefined();
+        expect(await play(given, isOpened ? [...opening, ...script] : script)).toBeUndefined();
       }),
       { numRuns: 500 },
+    ));
+
+  test('the same with a store on the disk, also when everything restarts on the way', () =>
+    fc.assert(
+      fc.asyncProperty(setting, fc.boolean(), scriptsWithRestarts, async (given, isOpened, script) => {
+        const path = temporaryDirectory();
+        // A cache that nothing fits in now and then: everything is read from the disk.
+        const openStore = () => LmdbBackend.open({ path, ...(given.isCold ? { cacheBytes: 1 } : {}) });
+        expect(await play(given, isOpened ? [...opening, ...script] : script, { openStore })).toBeUndefined();
+      }),
+      { numRuns: 100 },
     ));
 
   test.each<readonly [string, MakeFollow, RegExp]>([
@@ -86,7 +112,7 @@ describe('whatever happens', () => {
   ])('the property catches a feed that %s', async (_, mutant, caught) => {
     // Only failures that say what is wrong with it count.
     const holds = fc.asyncProperty(setting, scripts, async (given, script) => {
-      return !caught.test((await play(mutant, given, [...opening, ...script])) ?? '');
+      return !caught.test((await play(given, [...opening, ...script], { makeFollow: mutant })) ?? '');
     });
     const { failed } = await fc.check(holds, { numRuns: 1_000, endOnFailure: true });
     expect(failed).toBe(true);

@@ -1,4 +1,4 @@
-import type { View } from '../../src/backend/backend.ts';
+import type { Backend, View } from '../../src/backend/backend.ts';
 import type { JsonObject } from '../../src/delta/json.ts';
 import type { ContextEvent, Position } from '../../src/model.ts';
 import type { ChordService } from '../../src/service/service.ts';
@@ -13,7 +13,7 @@ export const contextId = 'c';
 
 /** One process over the store, and how its clients subscribe. */
 export interface Process {
-  readonly backend: FaultyBackend;
+  readonly backend: FaultyBackend<Backend>;
   readonly chord: ChordService;
   readonly follow: Follow;
 }

@@ -1,31 +1,90 @@
-import type { Base, CommitOptions, CommitResult, Known, ReadOptions, View, Write } from '../../src/backend/backend.ts';
-import { MemoryBackend } from '../../src/backend/memory.ts';
+import type {
+  Announcement,
+  Backend,
+  Base,
+  CommitOptions,
+  CommitResult,
+  Known,
+  ReadOptions,
+  View,
+  Watch,
+  Write,
+} from '../../src/backend/backend.ts';
+import { Turns } from '../../src/backend/turns.ts';
 import type { JsonObject } from '../../src/delta/json.ts';
 import type { Position } from '../../src/model.ts';
+import { Delegating } from '../backend/delegating.ts';
 import { canonical, clone } from '../delta/oracles.ts';
 import { clientApply } from './oracle.ts';
 
 /** Keeps every state that a context ever had, and every view that was ever given. */
-export class RecordingStore extends MemoryBackend {
+export class RecordingStore extends Delegating {
   readonly #states = new Map<string, JsonObject>();
   readonly #epochs: string[] = [];
+  readonly #turns = new Turns();
   readonly views: { readonly since: ReadOptions['since']; readonly view: View }[] = [];
+  /** How many watches are open. */
+  watches = 0;
+  readonly #working = new Set<Promise<unknown>>();
+
+  /** Whether something has been asked that is not answered. */
+  get isBusy(): boolean {
+    return this.#working.size > 0;
+  }
+
+  /** Resolves when everything that was asked until now is answered. */
+  async answered(): Promise<void> {
+    await Promise.allSettled(this.#working);
+  }
+
+  /** The same contexts, opened again. */
+  async reopen(open: () => Backend): Promise<void> {
+    await this.inner.close();
+    this.watches = 0;
+    this.inner = open();
+  }
 
   override commit(at: string, base: Base, writes: readonly Write[], options: CommitOptions): Promise<CommitResult> {
-    const before = this.peek(at);
-    const isTrue = canonical(baseIn(before)) === canonical({ ...base });
-    let state = before?.kind === 'context' ? clone(before.state) : {};
-    const committing = super.commit(at, base, writes, options);
-    if (!isTrue) return committing;
+    const committing = this.#turns.take(at, () => this.#commit(at, base, { writes, options }));
+    this.#working.add(committing);
+    const leave = () => void this.#working.delete(committing);
+    committing.then(leave, leave);
+    return committing;
+  }
+
+  async #commit(
+    at: string,
+    base: Base,
+    { writes, options }: { readonly writes: readonly Write[]; readonly options: CommitOptions },
+  ): Promise<CommitResult> {
+    const before = this.inner.peek(at) ?? (await this.inner.readOutcome(at, undefined, options.nowMs)).known;
+    if (canonical(baseIn(before)) !== canonical({ ...base })) return this.inner.commit(at, base, writes, options);
+    let state = before.kind === 'context' ? clone(before.state) : {};
+    // Written down first: whoever hears of it may look before the store answers.
     for (const { step } of writes) {
       if (step.kind === 'remove' || step.kind === 'touch') continue;
       if (step.kind === 'create') this.#epochs.push(step.head.epoch);
       state = clientApply(step.kind === 'create' ? {} : state, step.delta.changes);
       this.#states.set(keyOf(step.head), state);
     }
-    const after = this.peek(at);
+    const result = await this.inner.commit(at, base, writes, options);
+    const after = this.inner.peek(at);
     if (after?.kind === 'context') same(after.state, state, 'the store itself');
-    return committing;
+    return result;
+  }
+
+  override async watch(at: string, listener: (announcement: Announcement) => void): Promise<Watch> {
+    const { inner } = this;
+    const watch = await super.watch(at, listener);
+    this.watches++;
+    let isOpen = true;
+    return {
+      close: () => {
+        if (isOpen && inner === this.inner) this.watches--;
+        isOpen = false;
+        watch.close();
+      },
+    };
   }
 
   override async read(at: string, options: ReadOptions = {}): Promise<View> {
@@ -47,8 +106,8 @@ export class RecordingStore extends MemoryBackend {
 export const nowhere: Position = { epoch: '-', version: 0 };
 
 /** What a plan on this is based on. */
-function baseIn(known: Known | undefined): JsonObject {
-  if (known === undefined || known.kind === 'absent') return { kind: 'absent' };
+function baseIn(known: Known): JsonObject {
+  if (known.kind === 'absent') return { kind: 'absent' };
   if (known.kind === 'tombstone') return { kind: known.kind, ...placeOf(known) };
   return { kind: known.kind, ...placeOf(known), touches: known.head.touches };
 }

@@ -1,6 +1,6 @@
 /**
- * A small world to play the protocol in: processes over one store, writers, subscribers, and a post that a schedule
- * controls. Everything that happens is checked when it happens:
+ * A small world to play the protocol in: processes over one store (or two services in one process, where the store has
+ * but one), writers, subscribers, and a post that a schedule controls. Everything that happens is checked when it happens:
  *
  * - after every event a client has the state that the store had at that position (the store writes down every state),
  * - every event's kind and reason are those of the table (oracle.ts) on a view that the store gave for that position,
@@ -8,6 +8,8 @@
  * - every writer is told the truth,
  * - whoever leaves is gone at once.
  */
+import type { Backend } from '../../src/backend/backend.ts';
+import { MemoryBackend } from '../../src/backend/memory.ts';
 import type { JsonObject } from '../../src/delta/json.ts';
 import { ContextNotFoundError } from '../../src/errors.ts';
 import type { Position } from '../../src/model.ts';
@@ -44,15 +46,22 @@ export type Command =
   | { readonly kind: 'trim'; readonly back: number }
   /** `flush`: all that is held up happens, in order. */
   | { readonly kind: 'purge' | 'recheck' | 'pullAll' | 'flush' }
+  /** Every process ends in peace and the store is opened again; clients keep what they have. */
+  | { readonly kind: 'restart' }
   | { readonly kind: 'away'; readonly process: number; readonly reads: number };
+
+/** Opens the store; the next time, after it was closed, with what is in it. */
+export type OpenStore = () => Backend;
 
 const recheckMs = 30_000;
 
 export class World {
   readonly #setting: Setting;
-  readonly #store = new RecordingStore();
+  readonly #openStore: OpenStore;
+  readonly #makeFollow: MakeFollow;
+  readonly #store: RecordingStore;
   readonly #clock = new ManualClock();
-  readonly #processes: readonly Process[];
+  #processes: readonly Process[];
   readonly #clients: readonly ModelClient[];
   readonly #post: (() => void)[] = [];
   readonly #held: (() => void)[] = [];
@@ -63,23 +72,34 @@ export class World {
   #hasLost = false;
   #isOver = false;
 
-  constructor(setting: Setting, makeFollow: MakeFollow) {
+  constructor(setting: Setting, makeFollow: MakeFollow, openStore: OpenStore = () => new MemoryBackend()) {
     this.#setting = setting;
-    this.#processes = [false, setting.isCold].map((isCold) => this.#openProcess(isCold, makeFollow));
+    this.#makeFollow = makeFollow;
+    this.#openStore = openStore;
+    this.#store = new RecordingStore(openStore());
+    this.#processes = this.#openProcesses();
     this.#clients = Array.from({ length: 4 }, () => new ModelClient(this.#store, setting.maxMergeDeltas));
   }
 
   async run(commands: readonly Command[]): Promise<void> {
-    for (const command of commands) {
-      await this.#do(command);
-      await settle();
-      this.#check();
+    try {
+      for (const command of commands) {
+        await this.#do(command);
+        await this.#settle();
+        this.#check();
+      }
+      await this.#converge();
+    } finally {
+      await this.#store.inner.close();
     }
-    await this.#converge();
   }
 
-  #openProcess(isCold: boolean, makeFollow: MakeFollow): Process {
-    const backend = new FaultyBackend(this.#store);
+  #openProcesses(): readonly Process[] {
+    return [false, this.#setting.isCold].map((isCold) => this.#openProcess(isCold));
+  }
+
+  #openProcess(isCold: boolean): Process {
+    const backend = new FaultyBackend<Backend>(this.#store);
     if (isCold) backend.peekAs = () => undefined;
     backend.gate = () =>
       this.#setting.isStoreHeld && !this.#isOver ? new Promise((open) => this.#held.push(open)) : now;
@@ -89,7 +109,7 @@ export class World {
     };
     const { deltaThreshold, maxMergeDeltas } = this.#setting;
     const chord = openOn(backend, this.#clock, { deltaThreshold, maxMergeDeltas, recheckMs });
-    return { backend, chord, follow: makeFollow(chord, backend) };
+    return { backend, chord, follow: this.#makeFollow(chord, backend) };
   }
 
   async #do(command: Command): Promise<void> {
@@ -142,6 +162,31 @@ export class World {
         this.#hasBeenAway = true;
         this.#process(command.process).backend.failingReads = command.reads;
         break;
+      case 'restart':
+        await this.#restart();
+        break;
+    }
+  }
+
+  async #restart(): Promise<void> {
+    this.#isOver = true;
+    await this.#flush();
+    await Promise.all(this.#writes);
+    for (const client of this.#clients) client.leave();
+    await this.#settle();
+    this.#check();
+    await this.#store.reopen(() => this.#openStore());
+    // The services, too: what they knew of the contexts is gone with them.
+    this.#processes = this.#openProcesses();
+    this.#isOver = false;
+  }
+
+  /** Everything that can happen by itself has happened. */
+  async #settle(): Promise<void> {
+    await settle();
+    while (this.#store.isBusy) {
+      await this.#store.answered();
+      await settle();
     }
   }
 
@@ -149,7 +194,7 @@ export class World {
     while (this.#held.length > 0 || this.#post.length > 0) {
       for (const open of this.#held.splice(0)) open();
       for (const deliver of this.#post.splice(0)) deliver();
-      await settle();
+      await this.#settle();
     }
   }
 
@@ -206,7 +251,7 @@ export class World {
     this.#isOver = true;
     for (const { backend } of this.#processes) backend.failingReads = 0;
     for (const open of this.#held.splice(0)) open();
-    await settle();
+    await this.#settle();
     if (this.#setting.isPostLost) this.#hasLost ||= this.#post.length > 0;
     else for (const deliver of this.#post.splice(0)) deliver();
     await Promise.all(this.#writes);
@@ -219,16 +264,16 @@ export class World {
     }
     await this.#checkEnds();
     for (const client of this.#clients) client.leave();
-    await settle();
+    await this.#settle();
     this.#check();
-    if (this.#store.watchedIds !== 0) throw new Error('still watched');
+    if (this.#store.watches !== 0) throw new Error('still watched');
     if (this.#clock.sleepers !== 0) throw new Error('still waiting');
   }
 
   async #pullAll(): Promise<void> {
     for (let pulls = 0; pulls < 4; pulls++) {
       for (const client of this.#clients) client.pull((error) => this.#failures.push(error));
-      await settle();
+      await this.#settle();
     }
     this.#check();
   }

@@ -43,9 +43,9 @@ export type Courier = (deliver: () => void, announcement: Announcement, id: stri
  * A store that a test can make misbehave as a remote one does. What it keeps is kept by a real one; every switch is
  * off at first.
  */
-export class FaultyBackend implements Backend {
+export class FaultyBackend<Inner extends Backend = MemoryBackend> implements Backend {
   /** Another one may be put in its place: a backup that was restored. */
-  inner: MemoryBackend;
+  inner: Inner;
   /** What `peek` answers instead of the truth. */
   peekAs: ((id: string) => Known | undefined) | undefined;
   /** What happens to the next commits, in order. */
@@ -69,7 +69,7 @@ export class FaultyBackend implements Backend {
   readonly commits: { readonly id: string; readonly base: Base; readonly writes: readonly Write[] }[] = [];
   readonly headBatches: (readonly string[])[] = [];
 
-  constructor(inner: MemoryBackend) {
+  constructor(inner: Inner) {
     this.inner = inner;
   }
 
@@ -91,7 +91,11 @@ export class FaultyBackend implements Backend {
     return view;
   }
 
-  async readOutcome(id: string, key: string | undefined, nowMs: number): Promise<{ known: Known; outcome?: Outcome }> {
+  async readOutcome(
+    id: string,
+    key: string | undefined,
+    nowMs: number,
+  ): Promise<{ known: Known; outcome?: Outcome | undefined }> {
     this.calls.readOutcome++;
     await this.gate?.('readOutcome');
     this.#failRead();

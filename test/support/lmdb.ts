@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { renewIdentity } from '../../src/backend/lmdb/file.ts';
 import { LmdbBackend, type LmdbOptions } from '../../src/backend/lmdb/lmdb.ts';
-import { renewIdentity } from '../../src/backend/lmdb/store.ts';
 
 /** A new directory that is removed with the test. */
 export function temporaryDirectory(): string {

@@ -9,6 +9,7 @@ import { advance } from '../../delta/apply.ts';
 import type { JsonObject } from '../../delta/json.ts';
 import type { DeltaRecord, Known, Tombstone } from '../backend.ts';
 import { DeltaLog } from '../delta-log.ts';
+import { encodeKey } from './keys.ts';
 import type { Plan } from './plan.ts';
 import { baseVersion, deltaFrom, type Row, rowFrom, stateFrom, tombstoneFrom } from './records.ts';
 import type { Store } from './store.ts';
@@ -21,7 +22,7 @@ export interface Entry {
   row: Row;
   state: JsonObject | undefined;
   log: DeltaLog | undefined;
-  /** Weight of the log. */
+  /** What the log weighs in memory. */
   logBytes: number;
 }
 
@@ -32,6 +33,8 @@ const absent = Object.freeze({ kind: 'absent' });
 
 /** A longer log is not held in memory: it is read when somebody asks. */
 const maxHeldDeltas = 1_024;
+/** So few are read anew each time rather than held. */
+const fewDeltas = 8;
 /** What an entry weighs besides state and log. */
 const entryBytes = 1_024;
 
@@ -59,7 +62,7 @@ export class Contexts {
     const hot = this.#hot.get(id);
     if (hot !== undefined && !this.#isBusy(id)) return hot;
     return this.#store.read((tables) => {
-      const text = tables.contexts.get(id);
+      const text = tables.contexts.get(encodeKey(id));
       if (text === undefined) return tombstoneIn(tables, id);
       if (hot !== undefined && JSON.stringify(hot.row) === text) return hot;
       const entry = entryFrom(id, text);
@@ -73,7 +76,7 @@ export class Contexts {
     const hot = this.#hot.get(id);
     if (hot !== undefined) return hot;
     return this.#store.read((tables) => {
-      const text = tables.contexts.get(id);
+      const text = tables.contexts.get(encodeKey(id));
       if (text === undefined) return tombstoneIn(tables, id);
       return entryFrom(id, text);
     });
@@ -84,7 +87,7 @@ export class Contexts {
     const hot = this.#hot.peek(id);
     if (hot !== undefined && !this.#isBusy(id)) return hot.row;
     return this.#store.read(({ contexts }) => {
-      const text = contexts.get(id);
+      const text = contexts.get(encodeKey(id));
       return text === undefined ? undefined : rowFrom(text);
     });
   }
@@ -97,15 +100,24 @@ export class Contexts {
 
   /** Its kept deltas after a version, at most `limit`; the newest first when `descending`. */
   deltas(entry: Entry, after: number, { limit, descending }: DeltaRange = {}): readonly DeltaRecord[] {
-    const { keptFrom, head } = entry.row;
-    if (entry.log === undefined && head.version - keptFrom < maxHeldDeltas) {
-      entry.log = new DeltaLog();
-      for (const record of this.#readDeltas(entry, keptFrom)) append(entry, record);
-    }
+    const { keptFrom } = entry.row;
     if (entry.log === undefined) return this.#readDeltas(entry, Math.max(after + 1, keptFrom), { limit, descending });
     return descending === true
       ? entry.log.afterDescending(after, limit ?? Number.POSITIVE_INFINITY)
       : entry.log.after(after, limit);
+  }
+
+  /** The same up to now, for a reader that is behind: others may be, too, and the log is held for them. */
+  deltasSince(entry: Entry, version: number): readonly DeltaRecord[] {
+    const { keptFrom, head } = entry.row;
+    const isWorthwhile = head.version - version > fewDeltas && head.version - keptFrom < maxHeldDeltas;
+    if (entry.log === undefined && isWorthwhile) {
+      entry.log = new DeltaLog();
+      for (const record of this.#readDeltas(entry, keptFrom)) append(entry, record);
+      // It weighs more now.
+      if (this.#hot.peek(entry.id) === entry) this.keep(entry);
+    }
+    return this.deltas(entry, version);
   }
 
   /** After the rows of a plan are on the disk. `state`: what its deltas lead to. */
@@ -168,27 +180,32 @@ function entryFrom(id: string, text: string): Entry {
 }
 
 function tombstoneIn({ tombstones }: Tables, id: string): Found {
-  const text = tombstones.get(id);
+  const text = tombstones.get(encodeKey(id));
   return text === undefined ? absent : tombstoneFrom(text);
 }
 
 function append(entry: Entry, record: DeltaRecord): void {
   entry.log?.append(record);
-  entry.logBytes += record.weight;
+  entry.logBytes += heldBytes(record);
 }
 
 function dropTo(entry: Entry, version: number): void {
   if (entry.log === undefined) return;
   for (let oldest = entry.log.oldest; oldest !== undefined && oldest.version <= version; oldest = entry.log.oldest) {
-    entry.logBytes -= oldest.weight;
+    entry.logBytes -= heldBytes(oldest);
     entry.log.dropTo(oldest.version);
   }
+}
+
+/** Old values count, too: they are mostly as heavy as the new ones. */
+function heldBytes({ weight }: DeltaRecord): number {
+  return 2 * weight + 512;
 }
 
 /** @throws Error when a row is missing: what is there would lead to a state that never was. */
 function readState(tables: Tables, { id, row }: Entry): JsonObject {
   const { head, checkpoint } = row;
-  const text = checkpoint === null ? '{}' : tables.checkpoints.get(id);
+  const text = checkpoint === null ? '{}' : tables.checkpoints.get(encodeKey(id));
   if (text === undefined) throw new Error('A checkpoint is missing: the store is damaged.');
   let state = stateFrom(text);
   const from = baseVersion(row) + 1;
@@ -208,8 +225,8 @@ function readDeltas(
   { id, from, to, limit = Number.POSITIVE_INFINITY, descending = false }: VersionRange,
 ): readonly DeltaRecord[] {
   const count = Math.min(limit, Math.max(0, to - from + 1));
-  const first: [string, number] = descending ? [id, to] : [id, from];
-  const last: [string, number] = descending ? [id, from] : [id, to];
+  const first = encodeKey([id, descending ? to : from]);
+  const last = encodeKey([id, descending ? from : to]);
   const range = { start: first, end: last, inclusiveEnd: true, reverse: descending, limit: count };
   const records = count === 0 ? [] : [...deltas.getRange(range)].map(({ value }) => deltaFrom(value));
   if (records.length < count) throw new Error('A delta is missing: the store is damaged.');

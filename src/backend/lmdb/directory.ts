@@ -2,16 +2,7 @@
  * The directory of an embedded store: who may use it, and whether it can be used at all. Nothing here changes what is
  * there; what cannot be used is refused with the path and what to do.
  */
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DataDirectoryError } from '../../errors.ts';
 import { tryLockFile } from '../../file-lock.ts';
@@ -32,9 +23,9 @@ export function takeDirectory(named: string): DataDirectory {
   const path = resolve(named);
   const file = join(path, 'data.mdb');
   assertOurs(path, file);
-  const release = lock(path);
+  const release = lock(path, file);
   try {
-    const problem = existsSync(file) ? attempt(path, () => headerProblem(file)) : undefined;
+    const problem = attempt(path, () => headerProblem(file));
     if (problem !== undefined) throw damaged(path, `holds a file data.mdb that ${problem}`);
     return { path, file, release };
   } catch (error) {
@@ -71,30 +62,33 @@ function assertOurs(path: string, file: string): void {
 const lockName = 'chord.lock';
 
 /**
- * Locks a file for as long as this process lives, however it ends: the lock is the kernel's, and no file that is left
- * behind means anything. The `lmdb` package would let several processes in, whose caches and subscribers would then
- * know nothing of each other's writes.
+ * Locks the directory for as long as this process lives, however it ends: the locks are the kernel's, and no file that
+ * is left behind means anything. The `lmdb` package would let several processes in, whose caches and subscribers would
+ * then know nothing of each other's writes.
+ *
+ * Two files: `chord.lock` says who holds it, and somebody may think that removing it is a remedy; the data stay locked.
  */
-function lock(path: string): () => void {
-  const file = join(path, lockName);
-  const descriptor = attempt(path, () => openSync(file, 'a+', 0o600));
-  let isHeld = true;
+function lock(path: string, file: string): () => void {
+  const note = join(path, lockName);
+  const descriptors: number[] = [];
   const release = () => {
-    if (isHeld) closeSync(descriptor);
-    isHeld = false;
+    for (const descriptor of descriptors.splice(0)) closeSync(descriptor);
   };
+  // On Windows a lock keeps LMDB itself from the file.
+  const locked = process.platform === 'win32' ? [note] : [note, file];
   try {
-    if (!attempt(path, () => tryLockFile(descriptor))) {
-      const holder = readFileSync(file, 'utf8').trim();
+    for (const name of locked) {
+      const descriptor = attempt(path, () => openSync(name, 'a+', 0o600));
+      descriptors.push(descriptor);
+      if (attempt(path, () => tryLockFile(descriptor))) continue;
+      const holder = attempt(path, () => readFileSync(note, 'utf8').trim());
+      const who = holder === '' ? '' : ` (${holder})`;
       throw new DataDirectoryError(
         path,
-        `is in use by another process${holder === '' ? '' : ` (${holder})`}. Stop that one, or choose another directory.`,
+        `is in use by another process${who}. Stop that one, or choose another directory.`,
       );
     }
-    attempt(path, () => {
-      ftruncateSync(descriptor);
-      writeSync(descriptor, `process ${process.pid}\n`);
-    });
+    attempt(path, () => writeFileSync(note, `process ${process.pid}\n`));
     return release;
   } catch (error) {
     release();
@@ -107,8 +101,20 @@ function attempt<T>(path: string, act: () => T): T {
     return act();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new DataDirectoryError(path, `cannot be used: ${reason}. Give this user the rights, or choose another.`, {
-      cause: error,
-    });
+    throw new DataDirectoryError(path, `cannot be used: ${reason}. ${remedyFor(error)}`, { cause: error });
+  }
+}
+
+function remedyFor(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  switch (code) {
+    case 'EACCES':
+    case 'EPERM':
+      return 'Give this user the rights, or choose another directory.';
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'Make room on the disk, or choose another directory.';
+    default:
+      return 'Choose another directory.';
   }
 }

@@ -6,6 +6,7 @@
  * Work on one context is done one after the other, and shown, from memory or disk, only when it is on the disk
  * (contexts.ts).
  */
+import { setImmediate } from 'node:timers/promises';
 import { advance } from '../../delta/apply.ts';
 import { deepFreeze, type JsonObject } from '../../delta/json.ts';
 import { Trial } from '../../delta/trial.ts';
@@ -42,7 +43,7 @@ import { countIds, dueEntries, expiredOutcomes, listIds, nextDueMs, outcomeOf } 
 import { type Plan, planCommit, planRow, type Stored, trimmed } from './plan.ts';
 import type { Row } from './records.ts';
 import { Store } from './store.ts';
-import { dueKinds, type RowWrite } from './tables.ts';
+import { dueKinds, type RowWrite, sizeOf } from './tables.ts';
 
 /** How to open an embedded store. */
 export interface LmdbOptions {
@@ -63,6 +64,8 @@ export class LmdbBackend implements Backend {
   readonly #watchers = new Watchers();
   readonly #leases = new Leases();
   readonly #writeTimeoutMs: number;
+  /** Where the last look for outcomes that have run out ended. */
+  #forgottenTo: Buffer | undefined;
   #isClosed = false;
 
   /**
@@ -76,7 +79,7 @@ export class LmdbBackend implements Backend {
   }
 
   private constructor({ path, cacheBytes = 64 * 1024 * 1024, writeTimeoutMs = 30_000 }: LmdbOptions) {
-    this.#store = new Store(path);
+    this.#store = new Store(path, Math.min(writeTimeoutMs, 5_000));
     this.serverId = this.#store.serverId;
     this.#contexts = new Contexts(this.#store, { cacheBytes, isBusy: (id) => this.#turns.isBusy(id) });
     this.#writeTimeoutMs = writeTimeoutMs;
@@ -150,16 +153,11 @@ export class LmdbBackend implements Backend {
 
   async trimDeltas(id: string, beforeMs: number): Promise<number> {
     return this.#exclusively(id, async () => {
-      const found = this.#contexts.current(id);
-      if (found.kind !== 'context') return 0;
-      const { row } = found;
-      const kept = this.#contexts.deltas(found, 0);
-      const old = kept.findIndex(({ insertedAtMs }) => insertedAtMs > beforeMs);
-      const count = old === -1 ? kept.length : old;
-      const keptFrom = row.keptFrom + count;
-      const next = trimmed({ ...row, deltasDueMs: kept[count]?.insertedAtMs ?? null }, keptFrom);
-      const head = count === 0 ? row.head : withFloor(row.head, keptFrom - 1);
-      await this.#replaceRow(id, row, { ...next, head });
+      let count = 0;
+      // Some at a time: others have their turn in between.
+      for (let trimmedNow = trimmedAtOnce; trimmedNow === trimmedAtOnce; count += trimmedNow) {
+        trimmedNow = await this.#trimSome(id, beforeMs);
+      }
       return count;
     });
   }
@@ -194,7 +192,17 @@ export class LmdbBackend implements Backend {
 
   async count({ idPrefix = '' }: { readonly idPrefix?: string | undefined }): Promise<number> {
     this.#assertOpen();
-    return this.#store.read((tables) => countIds(tables, idPrefix));
+    if (idPrefix === '') return this.#store.read(({ contexts }) => sizeOf(contexts));
+    let sum = 0;
+    for (let after: Buffer | undefined, isDone = false; !isDone; ) {
+      const { count, last } = this.#store.read((tables) => countIds(tables, idPrefix, after));
+      sum += count;
+      isDone = last === undefined;
+      after = last;
+      // Others have their turn in between.
+      if (!isDone) await setImmediate();
+    }
+    return sum;
   }
 
   /** The directory has one process: its leases live and end with that. */
@@ -239,8 +247,8 @@ export class LmdbBackend implements Backend {
     const { serverId } = this;
     const plan = planCommit(id, stored, writes, { freshEpoch, serverId, stateText: () => JSON.stringify(state) });
     const next = this.#tryOut(state, writes, plan);
-    const hasKey = writes.some(({ idempotency }) => idempotency !== undefined);
-    await this.#write(id, hasKey ? [...plan.rows, ...this.#expiredOutcomes(nowMs)] : plan.rows);
+    const remembered = writes.filter(({ idempotency }) => idempotency !== undefined).length;
+    await this.#write(id, remembered > 0 ? [...plan.rows, ...this.#expiredOutcomes(nowMs, remembered)] : plan.rows);
     this.#contexts.apply(before, plan, id, next());
     this.#announce(id, plan);
     const { after, epochBegan } = plan;
@@ -260,19 +268,36 @@ export class LmdbBackend implements Backend {
     return () => plan.deltas.reduce((next, { changes }) => advance(next, changes), state);
   }
 
+  async #trimSome(id: string, beforeMs: number): Promise<number> {
+    const found = this.#contexts.current(id);
+    if (found.kind !== 'context') return 0;
+    const { row } = found;
+    const oldest = this.#contexts.deltas(found, 0, { limit: trimmedAtOnce + 1 });
+    const young = oldest.findIndex(({ insertedAtMs }) => insertedAtMs > beforeMs);
+    const count = Math.min(young === -1 ? oldest.length : young, trimmedAtOnce);
+    const keptFrom = row.keptFrom + count;
+    const next = trimmed({ ...row, deltasDueMs: oldest[count]?.insertedAtMs ?? null }, keptFrom);
+    const head = count === 0 ? row.head : withFloor(row.head, keptFrom - 1);
+    await this.#replaceRow(id, row, { ...next, head });
+    return count;
+  }
+
   #behind(found: Found, base: Base): CommitResult {
     const known = this.#known(found);
     if (found.kind !== 'context') return { kind: 'behind', known };
     // It comes again at once, and is planned in memory then.
     this.#contexts.keep(found);
     if (base.kind === 'context') return { kind: 'behind', known, since: this.#deltasSince(found, { since: base }) };
-    const kept = this.#contexts.deltas(found, 0);
+    const { head, keptFrom } = found.row;
+    // A writer that comes again does so soon: a long log is not read for it.
+    if (head.version - keptFrom > longestSince) return { kind: 'behind', known };
+    const kept = this.#contexts.deltasSince(found, 0);
     return { kind: 'behind', known, since: kept[0]?.fromVersion === 0 ? kept : undefined };
   }
 
   #deltasSince(entry: Entry, options: ReadOptions): readonly DeltaRecord[] | undefined {
     const version = startOfDeltas(entry.row.head, options);
-    return version === undefined ? undefined : this.#contexts.deltas(entry, version);
+    return version === undefined ? undefined : this.#contexts.deltasSince(entry, version);
   }
 
   /** What may leave the store: the state frozen. */
@@ -291,8 +316,9 @@ export class LmdbBackend implements Backend {
     try {
       await this.#store.write(rows);
     } catch (error) {
-      // It may be on the disk or not: the next look at it tells.
+      // It may be on the disk or not: the next look at it tells, also whoever watches.
       this.#contexts.forget(id);
+      this.#watchers.announce(id, { kind: 'interrupted' });
       throw error;
     }
   }
@@ -301,8 +327,17 @@ export class LmdbBackend implements Backend {
     for (const announcement of announcements) this.#watchers.announce(id, announcement);
   }
 
-  #expiredOutcomes(nowMs: number): readonly RowWrite[] {
-    return this.#store.read((tables) => expiredOutcomes(tables, nowMs));
+  /**
+   * Each commit that remembers keys forgets twice as many that have run out, so that they never pile up. Commits of one
+   * flush take different ones: each goes on where the one before it ended.
+   */
+  #expiredOutcomes(nowMs: number, remembered: number): readonly RowWrite[] {
+    const { rows, last } = this.#store.read((tables) =>
+      expiredOutcomes(tables, nowMs, { after: this.#forgottenTo, limit: 2 * remembered }),
+    );
+    // At the end, begin anew: what was not removed after all is still there.
+    this.#forgottenTo = last;
+    return rows;
   }
 
   /**
@@ -336,6 +371,11 @@ function isSame(before: Row, after: Row): boolean {
   if (contextDueMs !== before.contextDueMs || deltasDueMs !== before.deltasDueMs) return false;
   return head === before.head && keptFrom === before.keptFrom;
 }
+
+/** So many deltas are trimmed in one step. */
+const trimmedAtOnce = 256;
+/** A log that is longer is not read for a writer that knew of no context. */
+const longestSince = 1_024;
 
 /** A removal begins no epoch and needs no checkpoint. */
 const removal = { freshEpoch: '', serverId: '', stateText: () => '' };

@@ -8,25 +8,13 @@
  * A group that fails is rejected as a whole with outcome UNKNOWN: nothing of it can be read, unless the very last step
  * failed, after which LMDB refuses everything and the file is opened anew.
  */
-import { randomBytes } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
-import type { Key } from 'lmdb';
-import { BackendUnavailableError, DataDirectoryError } from '../../errors.ts';
-import { type DataDirectory, damaged, takeDirectory } from './directory.ts';
-import {
-  hasMeta,
-  openRoot,
-  openTables,
-  type RowWrite,
-  readMeta,
-  sizeOf,
-  type Table,
-  type Tables,
-  tableNames,
-} from './tables.ts';
-
-/** The layout of the tables. Raised by whatever an older Chord would misread. */
-const format = 1;
+import { setImmediate, setTimeout as wait } from 'node:timers/promises';
+import { BackendUnavailableError } from '../../errors.ts';
+import { type DataDirectory, takeDirectory } from './directory.ts';
+import { openFile } from './file.ts';
+import { encodeKey } from './keys.ts';
+import { Space } from './space.ts';
+import { aboutKeys, type RowWrite, type Tables } from './tables.ts';
 
 interface Group {
   readonly rows: readonly RowWrite[];
@@ -36,26 +24,43 @@ interface Group {
 
 /** So many rows go in one transaction at most, so that who waits for the next one waits a bounded time. */
 const maxRowsPerFlush = 20_000;
+/** So many writes may wait for a flush. */
+const maxWaitingGroups = 100_000;
+
+/** Why nothing of a flush is known to be stored. */
+interface Failure {
+  readonly outcome: 'NOT_STORED' | 'UNKNOWN';
+  readonly message: string;
+  readonly cause: unknown;
+}
 
 /** An open store. */
 export class Store {
   readonly serverId: string;
   readonly #directory: DataDirectory;
+  readonly #space: Space;
+  /** How long `ping` and `close` wait for a disk that does not answer. */
+  readonly #patienceMs: number;
   /** Undefined: LMDB refused the file, and nobody has opened it anew yet. */
   #tables: Tables | undefined;
   #waiting: Group[] = [];
   #flushing: Promise<void> | undefined;
+  /** The one transaction that is under way. */
+  #committing: Promise<unknown> | undefined;
   /** Whether the last flush failed: `ping` then tries one. */
   #isFailing = false;
   #isGivingUp = false;
   #closing: Promise<void> | undefined;
 
   /** @throws DataDirectoryError */
-  constructor(path: string) {
+  constructor(path: string, patienceMs: number) {
+    this.#patienceMs = patienceMs;
     this.#directory = takeDirectory(path);
     try {
-      this.#tables = openFile(this.#directory);
-      this.serverId = identityOf(this.#tables, this.#directory.path);
+      const { tables, serverId } = openFile(this.#directory);
+      this.#tables = tables;
+      this.serverId = serverId;
+      this.#space = new Space(this.#directory.file);
     } catch (error) {
       this.#directory.release();
       throw error;
@@ -72,6 +77,8 @@ export class Store {
     try {
       return look(tables);
     } catch (error) {
+      // Never rejects.
+      void this.#giveUpIfRefused();
       throw new BackendUnavailableError('The store could not be read.', 'NOT_STORED', { cause: error });
     }
   }
@@ -80,45 +87,80 @@ export class Store {
    * Stores the rows together, in order, or none of them. Resolves once they are on the disk; before that nobody can
    * read them.
    *
-   * @throws BackendUnavailableError with outcome UNKNOWN when the flush failed.
+   * @throws BackendUnavailableError: UNKNOWN when the flush failed, NOT_STORED when it was not tried, for example for
+   * want of room.
    */
   write(rows: readonly RowWrite[]): Promise<void> {
     this.#open();
+    if (this.#waiting.length >= maxWaitingGroups) {
+      throw new BackendUnavailableError('Too many writes wait for the disk.', 'NOT_STORED');
+    }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ rows, resolve, reject });
       this.#flushing ??= this.#flush();
     });
   }
 
-  /** Resolves when the file can be read and, after a flush that failed, written again. */
+  /** Resolves when the file can be read and the disk answers; after a failed flush, when it can be written again. */
   async ping(): Promise<void> {
-    this.read(({ meta }) => meta.get('format'));
-    if (this.#isFailing) await this.write([{ table: 'meta', key: 'serverId', value: this.serverId }]);
+    this.read(({ about }) => about.get(aboutKeys.format));
+    const probe = this.#isFailing
+      ? this.write([{ table: 'about', key: 'serverId', value: this.serverId }])
+      : this.#committing;
+    await this.#inTime(probe, 'NOT_STORED');
   }
 
-  /** Lets what was written reach the disk, then closes the file. Idempotent. */
+  /**
+   * Lets what was written reach the disk, then closes the file. Idempotent.
+   *
+   * @throws BackendUnavailableError UNKNOWN when the disk does not answer. The directory stays taken then until the
+   * process ends: what is under way may still be written.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
-    await this.#flushing;
+    await this.#inTime(this.#flushing, 'UNKNOWN');
     const tables = this.#tables;
     this.#tables = undefined;
     try {
       await tables?.root.close();
     } finally {
+      this.#space.close();
       this.#directory.release();
+    }
+  }
+
+  /** Waits for the disk, but not for ever. */
+  async #inTime(work: Promise<unknown> | undefined, outcome: 'NOT_STORED' | 'UNKNOWN'): Promise<void> {
+    const late = new AbortController();
+    const tooLate = wait(this.#patienceMs, undefined, { ref: false, signal: late.signal }).then(
+      () => {
+        throw new BackendUnavailableError('The disk did not answer in time.', outcome);
+      },
+      // Told in time.
+      () => undefined,
+    );
+    try {
+      await Promise.race([work, tooLate]);
+    } finally {
+      late.abort();
     }
   }
 
   #open(): Tables {
     if (this.#closing !== undefined) throw new BackendUnavailableError('The store is closed.', 'NOT_STORED');
+    return this.#reopened();
+  }
+
+  /** The tables, of the file opened anew when LMDB had refused it. */
+  #reopened(): Tables {
     if (this.#tables !== undefined) return this.#tables;
     if (this.#isGivingUp) throw new BackendUnavailableError('The store is being opened anew.', 'NOT_STORED');
     try {
-      this.#tables = openFile(this.#directory);
+      this.#tables = openFile(this.#directory).tables;
       return this.#tables;
     } catch (error) {
       throw new BackendUnavailableError('The store could not be opened anew.', 'NOT_STORED', { cause: error });
@@ -129,14 +171,17 @@ export class Store {
   async #flush(): Promise<void> {
     while (this.#waiting.length > 0) {
       const groups = this.#takeGroups();
-      const problem = await this.#commit(groups);
-      this.#isFailing = problem !== undefined;
+      const committing = this.#commit(groups);
+      this.#committing = committing;
+      const failure = await committing;
+      this.#isFailing = failure !== undefined;
       for (const { resolve, reject } of groups) {
-        if (problem === undefined) resolve();
-        else reject(new BackendUnavailableError('The store could not write.', 'UNKNOWN', { cause: problem.cause }));
+        if (failure === undefined) resolve();
+        else reject(new BackendUnavailableError(failure.message, failure.outcome, { cause: failure.cause }));
       }
-      if (problem !== undefined) await this.#giveUpIfRefused();
+      if (failure !== undefined) await this.#giveUpIfRefused();
     }
+    this.#committing = undefined;
     this.#flushing = undefined;
   }
 
@@ -152,16 +197,21 @@ export class Store {
   }
 
   /** Undefined: it is on the disk. Never rejects. */
-  async #commit(groups: readonly Group[]): Promise<{ readonly cause: unknown } | undefined> {
-    const tables = this.#tables;
-    if (tables === undefined) return { cause: new Error('The file is not open.') };
+  async #commit(groups: readonly Group[]): Promise<Failure | undefined> {
+    let isTried = false;
     try {
+      const tables = this.#reopened();
+      const needed = roomFor(groups);
+      if (!this.#space.has(usedBytes(tables), needed)) await this.#space.reserve(usedBytes(tables), needed);
+      isTried = true;
       await tables.root.batch(() => {
         for (const { rows } of groups) for (const row of rows) put(tables, row);
       });
       return undefined;
     } catch (error) {
-      return { cause: await commitErrorOf(error) };
+      if (!isTried)
+        return { outcome: 'NOT_STORED', message: 'The disk has no room, or cannot be written.', cause: error };
+      return { outcome: 'UNKNOWN', message: 'The store could not write.', cause: await commitErrorOf(error) };
     }
   }
 
@@ -179,88 +229,40 @@ export class Store {
 
 function isRefused(tables: Tables): boolean {
   try {
-    tables.meta.get('format');
+    // A view from before would still answer.
+    tables.root.resetReadTxn();
+    tables.about.get(aboutKeys.format);
     return false;
   } catch {
     return true;
   }
 }
 
-/** Gives a store another identity: what was restored from a backup may lack a tail that clients have seen. */
-export async function renewIdentity(path: string): Promise<string> {
-  const directory = takeDirectory(path);
-  try {
-    const tables = openFile(directory);
-    const serverId = newIdentity();
-    tables.meta.putSync('serverId', serverId);
-    await tables.root.close();
-    return serverId;
-  } finally {
-    directory.release();
+function usedBytes({ root }: Tables): number {
+  // The package types the answer as `{}`; it is struct MDB_stat with parts of MDB_envinfo.
+  const { lastPageNumber, pageSize } = root.getStats() as {
+    readonly lastPageNumber: number;
+    readonly pageSize: number;
+  };
+  return (lastPageNumber + 1) * pageSize;
+}
+
+/** How many bytes the rows may add to the file at most, but for what nobody has seen: pages are split and copied. */
+function roomFor(groups: readonly Group[]): number {
+  let bytes = 128 * 1024;
+  for (const { rows } of groups) {
+    // A unit of UTF-16 is three bytes of UTF-8 at most.
+    for (const { value } of rows) bytes += 8_192 + 3 * (value?.length ?? 0);
   }
-}
-
-/** @throws DataDirectoryError for a file of another program, a newer Chord, or none that LMDB can read. */
-function openFile({ path, file }: DataDirectory): Tables {
-  const root = reading(path, () => openRoot(file));
-  try {
-    const names = reading(path, () => tableNames(root));
-    if (names.length > 0 && !hasMeta(names)) {
-      throw new DataDirectoryError(path, 'holds an LMDB file of another program. Choose another directory.');
-    }
-    assertFormat(path, names.length === 0 ? undefined : reading(path, () => readMeta(root).get('format')));
-    return reading(path, () => openTables(root));
-  } catch (error) {
-    // The file was only looked at, and that it cannot be used is what counts.
-    root.close().catch(() => undefined);
-    throw error;
-  }
-}
-
-function assertFormat(path: string, found: string | undefined): void {
-  if (found === undefined || Number(found) === format) return;
-  if (Number(found) > format) {
-    throw new DataDirectoryError(
-      path,
-      `has format ${found}; this Chord knows ${format}. Start the newer Chord that wrote it, or choose another directory.`,
-    );
-  }
-  throw damaged(path, `has the format ${JSON.stringify(found)}, which no Chord has written.`);
-}
-
-/** The store's identity; a store without one is new and gets one. */
-function identityOf({ root, meta, contexts }: Tables, path: string): string {
-  const serverId = meta.get('serverId');
-  if (serverId !== undefined) return serverId;
-  if (sizeOf(contexts) > 0) throw damaged(path, 'has lost its identity.');
-  const fresh = newIdentity();
-  root.transactionSync(() => {
-    meta.putSync('format', String(format));
-    meta.putSync('serverId', fresh);
-  });
-  return fresh;
-}
-
-function newIdentity(): string {
-  return randomBytes(12).toString('base64url');
-}
-
-function reading<T>(path: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    throw damaged(path, `cannot be read (${error instanceof Error ? error.message : String(error)}).`, {
-      cause: error,
-    });
-  }
+  return bytes;
 }
 
 function put(tables: Tables, { table, key, value }: RowWrite): void {
-  // Every table takes the keys that its rows are made with (rows.ts); only the union of all tables does not say so.
-  const target = tables[table] as Table<Key>;
+  const target = tables[table];
+  const bytes = encodeKey(key);
   // The batch answers for all of them.
-  if (value === undefined) void target.remove(key);
-  else void target.put(key, value);
+  if (value === undefined) void target.remove(bytes);
+  else void target.put(bytes, value);
 }
 
 /** What LMDB says of a failed commit: it rejects with a general error and tells the reason in a second promise. */

@@ -1,32 +1,34 @@
 /**
- * The tables of the embedded store, and the keys of their rows.
+ * The tables of the embedded store.
  *
- * Keys are strings and lists of strings and numbers in the order-preserving encoding of the `lmdb` package: strings
- * compare by their UTF-8 bytes, lists item by item. Values are JSON text, which alone carries every state unchanged
- * (lone surrogates are escaped, `__proto__` is a key like any other).
+ * Keys are bytes (keys.ts). Values are JSON text, which alone carries every state unchanged: lone surrogates are
+ * escaped, `__proto__` is a key like any other.
  */
-import { type Database, type Key, open, type RootDatabase } from 'lmdb';
+import { type Database, open, type RootDatabase } from 'lmdb';
 import type { DueKind } from '../backend.ts';
+import type { Key } from './keys.ts';
 
-export type Table<K extends Key> = Database<string, K>;
+export type Root = RootDatabase<string, Buffer>;
+export type Table = Database<string, Buffer>;
 
 export interface Tables {
-  readonly root: RootDatabase<string, string>;
-  /** `format` and `serverId`. */
-  readonly meta: Table<string>;
+  readonly root: Root;
+  /** What the file is: see `aboutKeys`. */
+  readonly about: Table;
   /** Live contexts by id: all but state and deltas (see records.ts). */
-  readonly contexts: Table<string>;
-  readonly tombstones: Table<string>;
+  readonly contexts: Table;
+  /** By id. */
+  readonly tombstones: Table;
   /** The state of a context as it was at `Row.checkpoint`, by id. */
-  readonly checkpoints: Table<string>;
+  readonly checkpoints: Table;
   /** By id and version. */
-  readonly deltas: Table<[id: string, version: number]>;
+  readonly deltas: Table;
   /** By kind, time and id. */
-  readonly due: Table<[kind: number, dueMs: number, id: string]>;
+  readonly due: Table;
   /** By id, key and the moment when the record runs out: a newer record of a key never meets an older one. */
-  readonly outcomes: Table<[id: string, key: string, expiresAtMs: number]>;
-  /** The same by that moment. */
-  readonly outcomesDue: Table<[expiresAtMs: number, id: string, key: string]>;
+  readonly outcomes: Table;
+  /** The same by that moment, then id and key. */
+  readonly outcomesDue: Table;
 }
 
 export type TableName = Exclude<keyof Tables, 'root'>;
@@ -41,8 +43,11 @@ export interface RowWrite {
 /** How the kinds of due entries sort. Part of the format: never changed. */
 export const dueKinds: Readonly<Record<DueKind, number>> = { context: 1, deltas: 2, tombstone: 3 };
 
+/** The keys of the table `about`. */
+export const aboutKeys = { format: Buffer.from('format'), serverId: Buffer.from('serverId') };
+
 const names: Readonly<Record<TableName, string>> = {
-  meta: 'meta',
+  about: 'chord',
   contexts: 'contexts',
   tombstones: 'tombstones',
   checkpoints: 'checkpoints',
@@ -58,35 +63,39 @@ const names: Readonly<Record<TableName, string>> = {
  * `overlappingSync: false`: nothing can be read before it is on the disk. `eventTurnBatching: false`: what is written
  * together is said by `batch`, and a batch that fails rejects one promise only.
  */
-export function openRoot(file: string): RootDatabase<string, string> {
-  return open<string, string>({
+export function openRoot(file: string): Root {
+  return open<string, Buffer>({
     path: file,
     noSubdir: true,
     encoding: 'string',
+    keyEncoding: 'binary',
     overlappingSync: false,
     eventTurnBatching: false,
     maxDbs: 16,
   });
 }
 
-/** How many rows a table has. */
-export function sizeOf(table: Table<string>): number {
-  // The package types the answer as `{}`; it is struct MDB_stat, whose ms_entries it calls entryCount.
-  return (table.getStats() as { readonly entryCount: number }).entryCount;
-}
-
-/** The names of the tables in a file. */
-export function tableNames(root: RootDatabase<string, string>): readonly string[] {
+/** What the file has besides the rows of its tables: their names, and the rows of who uses none. */
+export function tableNames(root: Root): readonly string[] {
   return [...root.getKeys()].map(String);
 }
 
+/** Whether a row of this name may be in a store: LMDB keeps the name of a table with the zero that ends it in C. */
+export function isOurs(name: string): boolean {
+  return Object.values(names).some((known) => `${known}\0` === name);
+}
+
+/** The table that says what the file is; one that is not there is made. */
+export function openAbout(root: Root): Table {
+  return openTable(root, names.about);
+}
+
 /** Opens every table, or makes those that are not there. */
-export function openTables(root: RootDatabase<string, string>): Tables {
-  const table = <K extends Key>(name: TableName): Table<K> =>
-    root.openDB<string, K>({ name: names[name], encoding: 'string' });
+export function openTables(root: Root): Tables {
+  const table = (name: TableName) => openTable(root, names[name]);
   return {
     root,
-    meta: table('meta'),
+    about: table('about'),
     contexts: table('contexts'),
     tombstones: table('tombstones'),
     checkpoints: table('checkpoints'),
@@ -97,12 +106,12 @@ export function openTables(root: RootDatabase<string, string>): Tables {
   };
 }
 
-/** The table that says what the file is; one that is not there is made. */
-export function readMeta(root: RootDatabase<string, string>): Table<string> {
-  return root.openDB<string, string>({ name: names.meta, encoding: 'string' });
+function openTable(root: Root, name: string): Table {
+  return root.openDB<string, Buffer>({ name, encoding: 'string', keyEncoding: 'binary' });
 }
 
-/** Whether a file has a table that says what the file is. */
-export function hasMeta(tables: readonly string[]): boolean {
-  return tables.includes(names.meta);
+/** How many rows a table has. */
+export function sizeOf(table: Table): number {
+  // The package types the answer as `{}`; it is struct MDB_stat, whose ms_entries it calls entryCount.
+  return (table.getStats() as { readonly entryCount: number }).entryCount;
 }

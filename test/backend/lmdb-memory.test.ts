@@ -1,0 +1,30 @@
+import { randomBytes } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, test } from 'vitest';
+import { createChord } from '../../src/chord.ts';
+import { openLmdb } from '../support/lmdb.ts';
+
+const mib = 1024 * 1024;
+
+test('deltas that were only read count as memory too', { timeout: 60_000 }, async () => {
+  const backend = openLmdb({ cacheBytes: 2 * mib });
+  const chord = createChord({ backend, deltaThreshold: 100 });
+  const ids = Array.from({ length: 100 }, (_, at) => `c${at}`);
+  for (let version = 0; version < 100; version++) {
+    await Promise.all(ids.map((id) => chord.setContext(id, { text: randomBytes(2_000).toString('hex') })));
+  }
+  const before = heapUsed();
+  // 40 MiB of deltas.
+  for (const id of ids) await chord.listDeltas({ contextId: id, limit: 1 });
+  expect(heapUsed() - before).toBeLessThan(10 * mib);
+  await chord.close();
+});
+
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc');
+  // The one thing that the flag adds.
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  return process.memoryUsage().heapUsed;
+}
