@@ -23,7 +23,7 @@ export const lists: Group = {
         const count = await backend.count({ idPrefix });
         assert.ok(count === undefined || count === matching.length, `There are ${count}`);
       }
-      assert.deepEqual([...(await dueIds(backend, 'deltas', start + 1))].sort(), [...hostileIds].sort());
+      assertSame((await dueIds(backend, 'deltas', start + 1)).toSorted(byBytes), hostileIds.toSorted(byBytes), 'Due');
     });
 
     test('B29: ids above U+FFFF come after those from U+E000 on, though UTF-16 says otherwise', async ({ backend }) => {
