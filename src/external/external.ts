@@ -13,13 +13,17 @@ export interface ExportedContext extends Position {
   readonly state: JsonObject;
   /** When this version was written: RFC 3339 in UTC, with milliseconds. */
   readonly insertedAt: string;
+  /** Its time to live in ms, null for ever; absent when no write gave one. */
+  readonly ttlMs?: number | null;
 }
 
-/** What a provider hands back. An `ExportedContext` is one; nothing but these two is looked at. */
+/** What a provider hands back. An `ExportedContext` is one; nothing but these three is looked at. */
 export interface ProvidedContext {
   readonly state: JsonObject;
   /** An integer from 1 to 2^52: what was exported, so that versions never go back. */
   readonly version: number;
+  /** The time to live in ms of a context that comes into being; null: for ever; absent: as configured. */
+  readonly ttlMs?: number | null | undefined;
 }
 
 /** How a call is bounded. */

@@ -48,8 +48,12 @@ export function parseRecord(bytes: Uint8Array, { id, from }: RecordSource): Prov
   }
   const found = getKey(record, 'id');
   if (found !== undefined && found !== id) throw new Error(`${from}: the record is of another context.`);
-  // The service takes nothing for granted: it checks both before it uses them.
-  return { state: getKey(record, 'state'), version: getKey(record, 'version') } as ProvidedContext;
+  // The service takes nothing for granted: it checks them before it uses them.
+  return {
+    state: getKey(record, 'state'),
+    version: getKey(record, 'version'),
+    ttlMs: getKey(record, 'ttlMs'),
+  } as ProvidedContext;
 }
 
 /** Undefined: it is none. The reason is left out, since Node quotes the text in it. */

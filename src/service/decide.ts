@@ -37,6 +37,8 @@ export interface WriteRequest {
         readonly state: JsonObject;
         /** What was exported: no life that this begins starts with an earlier version. */
         readonly version: number;
+        /** Of a life that this begins; a live context keeps its own. Undefined: as configured. */
+        readonly ttlMs?: number | null | undefined;
         /** What a read found in its place; the write fills that and nothing else. Undefined: whatever there is. */
         readonly gap?: Gap | undefined;
       };
@@ -89,8 +91,9 @@ export function decide(known: Known, request: WriteRequest, rules: WriteRules): 
     const mayCreate = request.expectedEpoch === undefined && (request.expectedVersion ?? 0) === 0;
     if (!mayCreate) return refuse(conflict(request.id, known));
     const next = known.kind === 'tombstone' ? known.version + 1 : 1;
-    const version = action.verb === 'restore' ? Math.max(action.version, next) : next;
-    return create(version, action.state, request, rules);
+    if (action.verb === 'set') return create(next, action.state, request, rules);
+    const { version, ttlMs } = action;
+    return create(Math.max(version, next), action.state, { ...request, ttlMs }, rules);
   }
   if (!isExpected(known.head, request)) return refuse(conflict(request.id, known));
   switch (action.verb) {

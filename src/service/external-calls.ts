@@ -62,7 +62,7 @@ export class ExternalCalls {
     } catch (error) {
       if (ending.signal.reason === timeIsUp) {
         const cause = await reasonOf(answer);
-        throw this.failed(to, `did not answer within ${this.#options.externalTimeoutMs} ms.`, cause);
+        throw this.failed(to, `did not finish within ${this.#options.externalTimeoutMs} ms.`, cause);
       }
       throw ending.signal.aborted ? ending.signal.reason : this.failed(to, 'failed.', error);
     } finally {

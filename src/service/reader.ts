@@ -25,7 +25,16 @@ export class Reader {
     return toRecord(id, await this.#backend.read(id));
   }
 
-  /** The same, after a gap was filled. */
+  /** The same, with the time to live that a write gave, if one did. */
+  async getWithTtl(id: string): Promise<{ readonly context: ContextRecord; readonly ttlMs?: number | null } | null> {
+    const view = await this.#backend.read(id);
+    const context = toRecord(id, view);
+    if (context === null || view.kind !== 'context') return null;
+    const { ttlMs } = view.head;
+    return ttlMs === undefined ? { context } : { context, ttlMs };
+  }
+
+  /** The same as `get`, after a gap was filled. */
   async getOrRestore(id: string): Promise<ContextRecord | null> {
     return toRecord(id, await this.#readFilled(id));
   }

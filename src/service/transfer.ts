@@ -19,6 +19,7 @@ import type { Gap, WriteRequest } from './decide.ts';
 import { type Callee, ExternalCalls, type ExternalCallsOptions } from './external-calls.ts';
 import {
   assertKnownOptions,
+  maxTtlMs,
   parseEpoch,
   parseId,
   parseLabel,
@@ -116,9 +117,10 @@ export class Transfers {
   }
 
   async #export(exporter: Exporter, id: string, signal?: AbortSignal): Promise<Position | undefined> {
-    const context = await this.#options.reader.get(id);
-    if (context === null) return undefined;
-    const record = toExported(context);
+    const found = await this.#options.reader.getWithTtl(id);
+    if (found === null) return undefined;
+    const { context, ttlMs } = found;
+    const record = toExported(context, ttlMs);
     const to: Callee = { role: 'exporter', name: exporter.name, id };
     await this.#calls.make(to, (call) => exporter.exportContext(record, call), signal);
     return { epoch: context.epoch, version: context.version };
@@ -145,11 +147,12 @@ export class Transfers {
     const answer = await this.#calls.make(from, async (call) => pick(await provider.fetchContext(id, call)));
     if (answer === null) return undefined;
     if (answer === undefined) throw this.#calls.failed(from, 'answered what is no context.');
-    const { version, state } = answer;
+    const { version, state, ttlMs } = answer;
     if (!isProvidedVersion(version)) {
       throw this.#calls.failed(from, 'answered a version that is no integer from 1 to 2^52.');
     }
-    return { verb: 'restore', version, state: parseState(state, this.#options.limits) };
+    if (!isProvidedTtl(ttlMs)) throw this.#calls.failed(from, 'answered a ttlMs that is no time to live.');
+    return { verb: 'restore', version, ttlMs, state: parseState(state, this.#options.limits) };
   }
 
   async #fill(id: string, gap: Gap): Promise<void> {
@@ -178,16 +181,33 @@ function isProvidedVersion(version: unknown): version is number {
   return typeof version === 'number' && Number.isSafeInteger(version) && version >= 1 && version <= maxProvidedVersion;
 }
 
-/** The two things that count of what a provider answered; null: nothing is there; undefined: it is no object. */
-function pick(answer: unknown): { readonly version: unknown; readonly state: unknown } | null | undefined {
-  if (answer === null) return null;
-  if (typeof answer !== 'object') return undefined;
-  return { version: Reflect.get(answer, 'version'), state: Reflect.get(answer, 'state') };
+function isProvidedTtl(ttlMs: unknown): ttlMs is number | null | undefined {
+  if (ttlMs === undefined || ttlMs === null) return true;
+  return typeof ttlMs === 'number' && Number.isSafeInteger(ttlMs) && ttlMs >= 1 && ttlMs <= maxTtlMs;
 }
 
-function toExported({ id, epoch, version, state, insertedAtMs }: ContextRecord): ExportedContext {
+/** What counts of what a provider answered, unchecked. */
+interface Answer {
+  readonly version: unknown;
+  readonly state: unknown;
+  readonly ttlMs: unknown;
+}
+
+/** Null: nothing is there; undefined: it is no object. */
+function pick(answer: unknown): Answer | null | undefined {
+  if (answer === null) return null;
+  if (typeof answer !== 'object') return undefined;
+  const of = (key: keyof Answer): unknown => Reflect.get(answer, key);
+  return { version: of('version'), state: of('state'), ttlMs: of('ttlMs') };
+}
+
+function toExported(
+  { id, epoch, version, state, insertedAtMs }: ContextRecord,
+  ttlMs: number | null | undefined,
+): ExportedContext {
   const insertedAt = new Date(insertedAtMs).toISOString();
-  return Object.freeze({ format: exportFormat, id, epoch, version, state, insertedAt });
+  const record = { format: exportFormat, id, epoch, version, state, insertedAt } as const;
+  return Object.freeze(ttlMs === undefined ? record : { ...record, ttlMs });
 }
 
 function isNotStored(error: unknown): boolean {

@@ -64,13 +64,15 @@ test('the program that verifies signatures takes what both webhooks send, and no
     const later = String(Number(headers['webhook-timestamp']) + 1);
     expect(() => verify({ ...headers, 'webhook-timestamp': later }, body)).toThrow('not signed by us');
     expect(() => verify({ ...headers, 'webhook-timestamp': '1' }, body)).toThrow('too old');
-    expect(() => verify({ ...headers, 'webhook-timestamp': 'x' }, body)).toThrow('not signed by us');
+    expect(() => verify({ ...headers, 'webhook-timestamp': 'x' }, body)).toThrow('too old');
+    expect(() => verify({}, body)).toThrow('too old');
+    expect(() => verify({ 'webhook-timestamp': String(Date.now() / 1000) }, body)).toThrow('not signed by us');
   }
 });
 
 test('the record is one, and the name that is shown is its', () => {
   const [record = ''] = blocksOf(page, 'json');
-  expect(Object.keys(JSON.parse(record))).toEqual(Object.keys(recordOf()));
+  expect(Object.keys(JSON.parse(record))).toEqual([...Object.keys(recordOf()), 'ttlMs']);
   expect(record).toContain(`"format": "${exportFormat}"`);
   const [, start = 'no start', end = 'no end'] = /`(call-123-\w+)….(\w+)`/.exec(page) ?? [];
   expect(fileName('call:123')).toMatch(new RegExp(`^${start}.*\\.${end}$`));

@@ -190,7 +190,7 @@ describe('webhook', () => {
     const service = await openWebService();
     service.answerBy = () => undefined;
     const followed = await openFollowed(service, { ...everything, externalTimeoutMs: 50 });
-    const problem = 'did not answer within 50 ms.';
+    const problem = 'did not finish within 50 ms.';
     for (const [field, role] of [
       ['exportContext', 'exporter'],
       ['restoreContext', 'provider'],
@@ -231,7 +231,7 @@ describe('webhook', () => {
     await until('two attempts were refused', () => refused >= 2);
     await followed.stage.clock.advance(50);
     refusals.unsubscribe(onRefused);
-    expect(await exported).toEqual(failed('webhook', 'exporter', 'did not answer within 50 ms.'));
+    expect(await exported).toEqual(failed('webhook', 'exporter', 'did not finish within 50 ms.'));
     expect(warnings(followed.stage)).toContain(`${origin} cannot be reached: ECONNREFUSED. Given up at attempt `);
     await expectUntouched(followed);
   });

@@ -107,7 +107,7 @@ describe.each(storages)('%s', (name, openStorage) => {
     expect(await stage.get(id)).toBeNull();
 
     const { state, ...record } = await recordIn(storage, id);
-    expect(record).toEqual({ format: 'chord.context/1', id, ...last, insertedAt });
+    expect(record).toEqual({ format: 'chord.context/1', id, ...last, insertedAt, ttlMs });
     expectState(state, updated);
 
     const restored = await stage.write('restoreContext', { id });

@@ -159,7 +159,7 @@ describe('restoreContext answers', () => {
     const answer = restored({});
     await until('the provider is asked', () => archive.fetched.length > 0);
     await clock.advance(50);
-    const message = 'The provider "archive" did not answer within 50 ms.';
+    const message = 'The provider "archive" did not finish within 50 ms.';
     expect(await answer).toEqual({ __typename: 'ExternalStorageError', message });
   });
 });

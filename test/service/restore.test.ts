@@ -199,6 +199,19 @@ describe('where no context is', () => {
     expect((await chord.getContext('c'))?.expiresAtMs).toBe(clock.now() + 5_000);
   });
 
+  test.each([5_000, null])('it has the time to live that was exported: %s', async (ttlMs) => {
+    const { chord, clock, archive } = openArchived({ contextAutoDelete: true, contextTtlMs: 100 });
+    await chord.setContext('c', {}, { ttlMs });
+    await chord.exportContext('c');
+    expect(archive.exported[0]).toMatchObject({ ttlMs });
+    await chord.deleteContext('c');
+    await chord.restoreContext('c');
+    const term = ttlMs === null ? null : clock.now() + ttlMs;
+    expect((await chord.getContext('c'))?.expiresAtMs).toBe(term);
+    await chord.updateContext('c', { a: 1 });
+    expect((await chord.getContext('c'))?.expiresAtMs, 'It is sticky').toBe(term);
+  });
+
   test('and the provider has none either, is not found', async () => {
     const { chord, logger } = openArchived();
     expect(await rejectionOf(chord.restoreContext('c'))).toMatchObject({ code: 'CONTEXT_NOT_FOUND', contextId: 'c' });
@@ -208,9 +221,12 @@ describe('where no context is', () => {
 
 describe('what the provider answers', () => {
   const badVersion = 'The provider "careless" answered a version that is no integer from 1 to 2^52.';
+  const badTtl = 'The provider "careless" answered a ttlMs that is no time to live.';
   const noContext = 'The provider "careless" answered what is no context.';
   const badAnswers: readonly (readonly [string, unknown, string])[] = [
     ['a version of 0', { version: 0, state: {} }, badVersion],
+    ['a time to live of 0', { version: 1, state: {}, ttlMs: 0 }, badTtl],
+    ['a time to live that is text', { version: 1, state: {}, ttlMs: '5' }, badTtl],
     ['a negative version', { version: -1, state: {} }, badVersion],
     ['a fraction as the version', { version: 1.5, state: {} }, badVersion],
     ['a version beyond 2^52', { version: 2 ** 52 + 1, state: {} }, badVersion],
@@ -395,7 +411,7 @@ describe('a provider', () => {
     await clock.advance(99);
     expect(await isPending(restoring)).toBe(true);
     await clock.advance(1);
-    const message = 'The provider "archive" did not answer within 100 ms.';
+    const message = 'The provider "archive" did not finish within 100 ms.';
     expect(await turnNow(restoring)).toMatchObject({ code: 'EXTERNAL_STORAGE', message });
     expect(archive.signals.at(-1)?.aborted).toBe(true);
     gate.open();

@@ -179,7 +179,7 @@ describe('a call that does not answer', () => {
     await clock.advance(1);
     const error = await turnNow(exporting);
     expect(error).toBeInstanceOf(ExternalStorageError);
-    expect(error).toMatchObject({ message: 'The exporter "archive" did not answer within 30000 ms.' });
+    expect(error).toMatchObject({ message: 'The exporter "archive" did not finish within 30000 ms.' });
     expect(archive.signals[0]).toMatchObject({ aborted: true, reason: { name: 'TimeoutError' } });
     expect(logger.lines).toEqual([{ level: 'warn', message: 'exporter failed', fields: { id: 'c', error } }]);
     expect(clock.sleepers).toBe(0);
@@ -215,7 +215,7 @@ describe('a call that does not answer', () => {
     const exporting = rejectionOf(chord.exportContext('c'));
     await settle();
     await clock.advance(30_000);
-    expect(await exporting).toMatchObject({ message: 'The exporter "webhook" did not answer within 30000 ms.' });
+    expect(await exporting).toMatchObject({ message: 'The exporter "webhook" did not finish within 30000 ms.' });
     expect(logger.lines).toHaveLength(1);
   });
 
