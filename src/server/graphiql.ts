@@ -116,6 +116,7 @@ subscription Follow {
       fromVersion
       changes { action path value }
     }
+    ... on ContextGone { cause }
   }
 }
 `;
