@@ -19,7 +19,8 @@ COPY --from=build /app/dist ./dist
 # In a container 127.0.0.1 would be reachable from nowhere else.
 ENV CHORD_HOST=0.0.0.0
 EXPOSE 4000
-# The one directory that the server writes. Without a volume of one's own the data goes with the container.
+# The directory of the store, and the only one here that this user may write: for the exporter "file" mount a volume and
+# name it by CHORD_EXPORT_DIR.
 ENV CHORD_DATA_DIR=/data
 RUN mkdir -m 700 /data && chown node:node /data
 VOLUME /data

@@ -113,7 +113,7 @@ async function compareStores(): Promise<void> {
   console.log(`\n${row('operation', 'context', 'in flight', 'memory, 1/s', 'lmdb, 1/s', 'lmdb ÷ memory')}`);
   console.log(row('---', '---', '---', '---', '---', '---'));
   for (const operation of operations) {
-    if (operation.name.startsWith('sync')) await step();
+    if (operation.name.startsWith('sync')) await putBehind();
     for (const size of sizes) {
       for (const callers of [1, 64, 512]) {
         const rates: { readonly memory: number; readonly lmdb: number }[] = [];
@@ -131,7 +131,7 @@ async function compareStores(): Promise<void> {
 }
 
 /** Puts 101 updates of one field behind every context, and notes where it stands. */
-async function step(): Promise<void> {
+async function putBehind(): Promise<void> {
   if (positions.size > 0) return;
   for (const chord of chords) {
     const at = new Map<string, Position>();

@@ -1,5 +1,7 @@
-/** The only place that knows which parts are in use: it builds them and hands them down. */
+/** The server, put together: with chord.ts the only place that knows which parts are in use. */
+import { resolve } from 'node:path';
 import type { Backend } from './backend/backend.ts';
+import { renewIdentity } from './backend/lmdb/file.ts';
 import { LmdbBackend } from './backend/lmdb/lmdb.ts';
 import { MemoryBackend } from './backend/memory.ts';
 import { type ChordOptions, chordOptionsOf, createService } from './chord.ts';
@@ -113,6 +115,18 @@ export function createApp(options: AppOptions = {}): App {
     stats: () => ({ ...server.stats, ...chord.stats() }),
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/**
+ * Gives a closed store another identity, after a backup was restored. Answers what to say of it.
+ *
+ * @throws ConfigError for a backend that has none of its own, DataDirectoryError.
+ */
+export async function renewStore({ backend, dataDir }: Pick<OptionValues, 'backend' | 'dataDir'>): Promise<string> {
+  if (backend !== 'lmdb') {
+    throw new ConfigError(`--renew-identity is for the backend lmdb, and the backend is ${backend}.`);
+  }
+  return `The store in ${resolve(dataDir)} has the new identity ${await renewIdentity(dataDir)}.`;
 }
 
 function openBackend({ backend, dataDir, cacheBytes }: OptionValues): Backend {

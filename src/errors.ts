@@ -70,7 +70,7 @@ export class InvalidStateError extends ChordError {
 /** Something is larger than a configured maximum. Nothing was stored. */
 export class LimitExceededError extends ChordError {
   readonly code = 'LIMIT_EXCEEDED';
-  /** The name of the configuration option. */
+  /** The name of the configuration option, or of a fixed bound. */
   readonly limit: string;
   readonly max: number;
   readonly actual: number;
@@ -129,7 +129,7 @@ export class ExternalStorageError extends ChordError {
 
 /**
  * The data directory cannot be used: damaged, of another program, of a newer version, or in use by another process.
- * The message names the path and what to do; nothing in it was changed.
+ * The message names the path and what to do; nothing that is stored in it was changed.
  */
 export class DataDirectoryError extends ChordError {
   readonly code = 'DATA_DIRECTORY';

@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type App, type AppOptions, createApp } from './app.ts';
-import { renewIdentity } from './backend/lmdb/file.ts';
+import { type App, type AppOptions, createApp, renewStore } from './app.ts';
 import { systemClock } from './clock.ts';
 import { type Config, loadConfig } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -29,20 +28,13 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const flags = argv.filter((argument) => argument !== '--renew-identity');
   const config = await loadConfig<DeltaFormatter>({ argv: flags, env: process.env, cwd: process.cwd() }).catch(refuse);
-  if (flags.length < argv.length) {
-    await renew(config);
+  if (argv.includes('--renew-identity')) {
+    process.stdout.write(`${await renewStore(config).catch(refuse)}\n`);
     return;
   }
   const logger = createLogger({ level: config.logLevel, format: config.logFormat });
   exitOnSurprise(logger);
   await serve(config, logger);
-}
-
-/** After a backup was restored: clients may have seen what it lacks, and must not take new versions for those. */
-async function renew({ backend, dataDir }: Config<DeltaFormatter>): Promise<void> {
-  if (backend !== 'lmdb') fail(`--renew-identity is for the backend lmdb, and the backend is ${backend}.`, 2);
-  const identity = await renewIdentity(dataDir).catch(refuse);
-  process.stdout.write(`The store in ${dataDir} has the new identity ${identity}.\n`);
 }
 
 async function serve(config: Config<DeltaFormatter>, logger: Logger): Promise<void> {

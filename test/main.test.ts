@@ -33,6 +33,7 @@ function withApp(body: string, args: readonly string[] = []): Command {
     join(dist, 'app.js'),
     `const url = 'http://127.0.0.1:4000';
      export const createApp = (options) => ({ start: async () => ({ url }), stop: async () => {}, ${body} });
+     export const renewStore = undefined;
      setInterval(() => {}, 1000);`,
   );
   return new Command(process.execPath, [join(dist, 'main.js'), ...args], { cwd: home });

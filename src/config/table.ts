@@ -66,7 +66,8 @@ export const table = {
   cleanupLimit: option(orNone(integer(1, 2_147_483_647)), {
     default: null,
     unit: 'items',
-    description: 'How many contexts, or tombstones, a run of cleanup takes on in one batch; none lets it choose.',
+    description:
+      'How many of each kind (contexts, contexts with old deltas, tombstones) a run of cleanup takes on in one batch; none lets it choose.',
   }),
   exporter: option(choiceOrObject('exportContext', 'none', 'file', 'webhook', 's3'), {
     default: 'none',

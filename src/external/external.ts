@@ -28,7 +28,10 @@ export interface ProvidedContext {
 
 /** How a call is bounded. */
 export interface ExternalCall {
-  /** Aborts when the time is up (`externalTimeoutMs`) or the server stops. What comes later is not waited for. */
+  /**
+   * Aborts when the time is up (`externalTimeoutMs`), the server stops or, of an export before expiry, cleanup is
+   * stopped. What comes later is not waited for.
+   */
   readonly signal: AbortSignal;
 }
 
@@ -38,7 +41,7 @@ export interface Exporter {
   readonly name: string;
   /**
    * Resolves once the record is safe. An older version must not replace a newer one of the same epoch where the
-   * storage can tell; Chord itself sends each version at most a few times, in no promised order.
+   * storage can tell; Chord may send one version any number of times, and versions in any order.
    *
    * @throws anything: the context is kept, and what the message says reaches the log, never a client.
    */

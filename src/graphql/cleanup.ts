@@ -135,7 +135,8 @@ builder.mutationFields((t) => ({
   stopCleanup: t.field({
     type: StopCleanupPayload,
     nullable: true,
-    description: 'Ends the scheduler of the process that answers, after the batch that is under way.',
+    description:
+      'Ends the scheduler of the process that answers. What its run has begun is finished, the rest stays due.',
     resolve: async (_root, _args, { chord }) => ({ status: await chord.stopCleanup() }),
   }),
   updateCleanup: t.field({

@@ -123,8 +123,8 @@ export interface ChordStats {
   readonly queuedWrites: number;
   /** Contexts that are kept only because their last export failed. */
   readonly failingExports: number;
-  /** Passes of cleanup that failed since the process began. */
-  readonly failedCleanups: number;
+  /** Passes of cleanup, asked for or of the scheduler, that failed since the process began. */
+  readonly failedRuns: number;
 }
 
 /** A subscription: pull it, or use it in a `for await`. Leaving the loop, `return()` or disposing ends it. */
@@ -192,13 +192,17 @@ export interface Chord extends AsyncDisposable {
    */
   restoreContext(id: string, options?: RestoreOptions): Promise<RestoreResult>;
 
-  /** Removes what is due: expired contexts, old deltas, old tombstones. Waits for a pass that is under way here. */
+  /**
+   * Removes what is due: expired contexts, old deltas, old tombstones. Waits for a pass that is under way here.
+   *
+   * @throws LimitExceededError when 100 passes wait already.
+   */
   runCleanup(options?: CleanupOptions): Promise<CleanupReport>;
 
   /** Runs cleanup in this process from now on, first at once; when it runs already, like `updateCleanup`. */
   startCleanup(options?: ScheduleOptions): Promise<CleanupStatus>;
 
-  /** Ends the scheduler of this process. Resolves when a run under way has stopped, after its batch. */
+  /** Ends the scheduler of this process. Resolves when what its run had begun is over; exports are given up. */
   stopCleanup(): Promise<CleanupStatus>;
 
   /** Takes effect at once: the next run is planned anew. */

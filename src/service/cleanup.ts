@@ -40,7 +40,7 @@ export interface CleanupRules {
   readonly exportForExpiry?: ExportForExpiry | undefined;
 }
 
-/** What one process keeps from pass to pass. */
+/** What one pass is given besides: the failures that its process remembers, and when to stop. */
 export interface CleanupPassOptions extends CleanupRules {
   /** Contexts whose export failed. */
   readonly failing: Backoff;

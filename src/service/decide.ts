@@ -1,5 +1,5 @@
 /**
- * Plans one write on what is known of a context. Pure but for the epoch that it is given the maker of: no clock, no store.
+ * Plans one write on what is known of a context. Pure but for `newEpoch`, which it is given: no clock, no store.
  *
  * The order of the checks is that of docs/protocol.md: existence, expectedEpoch and expectedVersion, limits.
  */
@@ -35,9 +35,9 @@ export interface WriteRequest {
     | {
         readonly verb: 'restore';
         readonly state: JsonObject;
-        /** What was exported: no life that this begins starts with an earlier version. */
+        /** What was exported: no epoch that this begins starts with an earlier version. */
         readonly version: number;
-        /** Of a life that this begins; a live context keeps its own. Undefined: as configured. */
+        /** Of an epoch that this begins; a live context keeps its own. Undefined: as configured. */
         readonly ttlMs?: number | null | undefined;
         /** What a read found in its place; the write fills that and nothing else. Undefined: whatever there is. */
         readonly gap?: Gap | undefined;
@@ -117,7 +117,7 @@ export function isGap(found: View): found is Gap {
   return found.kind === 'absent' || (found.kind === 'tombstone' && found.cause === 'EXPIRED');
 }
 
-/** A tombstone may have been purged meanwhile; any other is that of a later life, whose state was not asked for. */
+/** A tombstone may have been purged meanwhile; any other is that of a later epoch, whose state was not asked for. */
 function isStill(known: Known, gap: Gap): boolean {
   if (known.kind !== 'tombstone') return known.kind === 'absent';
   return isGap(known) && gap.kind === 'tombstone' && known.epoch === gap.epoch && known.version === gap.version;

@@ -220,7 +220,7 @@ export class ChordService implements Chord {
       watchedContexts: this.#feed.watched,
       queuedWrites: this.#writer.queued,
       failingExports,
-      failedCleanups: failedRuns,
+      failedRuns,
     };
   }
 

@@ -174,7 +174,7 @@ export class Transfers {
 
 const restoreOptionNames = new Set(['expectedVersion', 'expectedEpoch', 'origin']);
 
-/** The versions of a life that begins so late still have room. */
+/** The versions of an epoch that begins so late still have room. */
 const maxProvidedVersion = 2 ** 52;
 
 function isProvidedVersion(version: unknown): version is number {

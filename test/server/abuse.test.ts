@@ -58,7 +58,7 @@ test('ten thousand malformed requests leave a server as it was', { timeout: 120_
     webSockets: 0,
     queuedWrites: 0,
     failingExports: 0,
-    failedCleanups: 0,
+    failedRuns: 0,
   });
 
   // It was abuse that arrived, not a network that swallowed it.

@@ -354,7 +354,7 @@ describe('a context that is exported first', () => {
     await clock.advance(100);
     expect(await chord.runCleanup()).toEqual({ ...nothing, contextsExpired: 1, exportsFailed: 1 });
     expect(chord.cleanupStatus().failingExports).toBe(1);
-    expect(chord.stats()).toMatchObject({ failingExports: 1, failedCleanups: 0 });
+    expect(chord.stats()).toMatchObject({ failingExports: 1, failedRuns: 0 });
     // At once it is not due.
     expect(await chord.runCleanup()).toEqual(nothing);
     for (const delayMs of [1_000, 2_000, 4_000, 8_000]) {

@@ -1,6 +1,6 @@
 /**
- * The directory of an embedded store: who may use it, and whether it can be used at all. Nothing here changes what is
- * there; what cannot be used is refused with the path and what to do.
+ * The directory of an embedded store: who may use it, and whether it can be used at all. What is stored is not touched:
+ * what cannot be used is refused with the path and what to do.
  */
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -11,7 +11,7 @@ import { headerProblem } from './header.ts';
 /** A directory that this process alone uses. */
 export interface DataDirectory {
   readonly path: string;
-  /** The file of the store; there need not be one yet. */
+  /** The file of the store; empty, or on Windows missing, while nothing was stored. */
   readonly file: string;
   /** Lets others use it. Idempotent. */
   release(): void;
@@ -25,7 +25,8 @@ export function takeDirectory(named: string): DataDirectory {
   assertOurs(path, file);
   const release = lock(path, file);
   try {
-    const problem = attempt(path, () => headerProblem(file));
+    // On Windows nothing has made it yet.
+    const problem = existsSync(file) ? attempt(path, () => headerProblem(file)) : undefined;
     if (problem !== undefined) throw damaged(path, `holds a file data.mdb that ${problem}`);
     return { path, file, release };
   } catch (error) {

@@ -18,7 +18,7 @@ const largestStep = 16 * 1024 * 1024;
  */
 export class Space {
   readonly #descriptor: number;
-  /** Up to here the disk has room. What the file has beyond may be a hole, as some tools copy zeros. */
+  /** Up to here this process has filled the file. Beyond, it may have holes, since some tools copy zeros as such. */
   #endBytes = 0;
 
   constructor(file: string) {

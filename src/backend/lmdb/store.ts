@@ -1,12 +1,13 @@
 /**
- * The file of the embedded store: opened, read, and written in groups.
+ * The embedded store while it is open: read, and written in groups.
  *
  *   write ─┐
- *   write ─┼─► waiting ─► one transaction, one flush ─► all resolve
+ *   write ─┼─► waiting ─► room reserved ─► one transaction, one flush ─► all resolve
  *   write ─┘      ▲ what comes meanwhile is the next group
  *
- * A group that fails is rejected as a whole with outcome UNKNOWN: nothing of it can be read, unless the very last step
- * failed, after which LMDB refuses everything and the file is opened anew.
+ * A group is stored as a whole or rejected as a whole: NOT_STORED when it was not tried, for want of room or of a file
+ * that opens, UNKNOWN when its flush failed. Nothing of a failed one can be read, unless its very last step failed,
+ * after which LMDB refuses everything and the file is opened anew.
  */
 import { setImmediate, setTimeout as wait } from 'node:timers/promises';
 import { BackendUnavailableError } from '../../errors.ts';
@@ -16,7 +17,7 @@ import { encodeKey } from './keys.ts';
 import { Space } from './space.ts';
 import { aboutKeys, type RowWrite, type Tables } from './tables.ts';
 
-interface Group {
+interface WaitingWrite {
   readonly rows: readonly RowWrite[];
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -25,7 +26,7 @@ interface Group {
 /** So many rows go in one transaction at most, so that who waits for the next one waits a bounded time. */
 const maxRowsPerFlush = 20_000;
 /** So many writes may wait for a flush. */
-const maxWaitingGroups = 100_000;
+const maxWaitingWrites = 100_000;
 
 /** Why nothing of a flush is known to be stored. */
 interface Failure {
@@ -43,7 +44,7 @@ export class Store {
   readonly #patienceMs: number;
   /** Undefined: LMDB refused the file, and nobody has opened it anew yet. */
   #tables: Tables | undefined;
-  #waiting: Group[] = [];
+  #waiting: WaitingWrite[] = [];
   #flushing: Promise<void> | undefined;
   /** The one transaction that is under way. */
   #committing: Promise<unknown> | undefined;
@@ -92,7 +93,7 @@ export class Store {
    */
   write(rows: readonly RowWrite[]): Promise<void> {
     this.#open();
-    if (this.#waiting.length >= maxWaitingGroups) {
+    if (this.#waiting.length >= maxWaitingWrites) {
       throw new BackendUnavailableError('Too many writes wait for the disk.', 'NOT_STORED');
     }
     return new Promise((resolve, reject) => {
@@ -170,12 +171,12 @@ export class Store {
   /** Settles every group. Never rejects. */
   async #flush(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const groups = this.#takeGroups();
-      const committing = this.#commit(groups);
+      const group = this.#takeGroup();
+      const committing = this.#commit(group);
       this.#committing = committing;
       const failure = await committing;
       this.#isFailing = failure !== undefined;
-      for (const { resolve, reject } of groups) {
+      for (const { resolve, reject } of group) {
         if (failure === undefined) resolve();
         else reject(new BackendUnavailableError(failure.message, failure.outcome, { cause: failure.cause }));
       }
@@ -185,11 +186,11 @@ export class Store {
     this.#flushing = undefined;
   }
 
-  #takeGroups(): readonly Group[] {
+  #takeGroup(): readonly WaitingWrite[] {
     let rows = 0;
     let count = 0;
-    for (const group of this.#waiting) {
-      rows += group.rows.length;
+    for (const write of this.#waiting) {
+      rows += write.rows.length;
       if (count > 0 && rows > maxRowsPerFlush) break;
       count++;
     }
@@ -197,15 +198,15 @@ export class Store {
   }
 
   /** Undefined: it is on the disk. Never rejects. */
-  async #commit(groups: readonly Group[]): Promise<Failure | undefined> {
+  async #commit(group: readonly WaitingWrite[]): Promise<Failure | undefined> {
     let isTried = false;
     try {
       const tables = this.#reopened();
-      const needed = roomFor(groups);
+      const needed = roomFor(group);
       if (!this.#space.has(usedBytes(tables), needed)) await this.#space.reserve(usedBytes(tables), needed);
       isTried = true;
       await tables.root.batch(() => {
-        for (const { rows } of groups) for (const row of rows) put(tables, row);
+        for (const { rows } of group) for (const row of rows) put(tables, row);
       });
       return undefined;
     } catch (error) {
@@ -247,10 +248,10 @@ function usedBytes({ root }: Tables): number {
   return (lastPageNumber + 1) * pageSize;
 }
 
-/** How many bytes the rows may add to the file at most, but for what nobody has seen: pages are split and copied. */
-function roomFor(groups: readonly Group[]): number {
+/** How many bytes the rows may add to the file: a bound by experience, since each row may copy and split a few pages. */
+function roomFor(group: readonly WaitingWrite[]): number {
   let bytes = 128 * 1024;
-  for (const { rows } of groups) {
+  for (const { rows } of group) {
     // A unit of UTF-16 is three bytes of UTF-8 at most.
     for (const { value } of rows) bytes += 8_192 + 3 * (value?.length ?? 0);
   }
