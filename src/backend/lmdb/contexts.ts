@@ -6,8 +6,9 @@
  */
 import { LRUCache } from 'lru-cache';
 import { advance } from '../../delta/apply.ts';
-import type { JsonObject } from '../../delta/json.ts';
-import type { DeltaRecord, Known, Tombstone } from '../backend.ts';
+import { deepFreeze, type JsonObject } from '../../delta/json.ts';
+import type { Absent, DeltaRecord, Known, ReadOptions, Tombstone } from '../backend.ts';
+import { startOfDeltas } from '../base.ts';
 import { DeltaLog } from '../delta-log.ts';
 import { encodeKey } from './keys.ts';
 import type { Plan } from './plan.ts';
@@ -27,7 +28,7 @@ export interface Entry {
 }
 
 /** What the store has of an id. */
-export type Found = Entry | Tombstone | { readonly kind: 'absent' };
+export type Found = Entry | Tombstone | Absent;
 
 const absent = Object.freeze({ kind: 'absent' });
 
@@ -118,6 +119,18 @@ export class Contexts {
       if (this.#hot.peek(entry.id) === entry) this.keep(entry);
     }
     return this.deltas(entry, version);
+  }
+
+  /** What a reader asked for of its deltas; undefined: the state instead. */
+  retained(entry: Entry, options: ReadOptions): readonly DeltaRecord[] | undefined {
+    const version = startOfDeltas(entry.row.head, options);
+    return version === undefined ? undefined : this.deltasSince(entry, version);
+  }
+
+  /** What may leave the store: the state frozen. */
+  known(found: Found): Known {
+    if (found.kind !== 'context') return found;
+    return { kind: 'context', head: found.row.head, state: deepFreeze(this.state(found)) };
   }
 
   /** After the rows of a plan are on the disk. `state`: what its deltas lead to. */
