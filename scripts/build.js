@@ -1,7 +1,7 @@
 // Builds dist/ from src/: only what is stale (0.3 s when nothing is), and nothing is left of sources that are gone.
 // dist/ is not simply deleted first: a server may be running from it.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,8 +10,11 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const buildInfo = 'dist/tsconfig.tsbuildinfo';
 const products = ['.js', '.js.map', '.d.ts'];
+/** Files that are not compiled: read at run time, beside the module that reads them. */
+const assets = filesIn('src').filter((file) => file.endsWith('.lua'));
 
 for (const product of filesIn('dist').filter((file) => file !== buildInfo)) {
+  if (assets.includes(join('src', product.slice('dist/'.length)))) continue;
   const extension = products.find((known) => product.endsWith(known));
   if (extension === undefined || !existsSync(join('src', product.slice('dist/'.length, -extension.length)) + '.ts')) {
     rmSync(product);
@@ -26,6 +29,12 @@ const isComplete = sources.every((source) =>
 if (!isComplete) {
   rmSync(buildInfo, { force: true });
   process.stderr.write('Building…\n');
+}
+
+for (const asset of assets) {
+  const copy = join('dist', asset.slice('src/'.length));
+  mkdirSync(dirname(copy), { recursive: true });
+  copyFileSync(asset, copy);
 }
 
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');

@@ -4,6 +4,9 @@ import type { Backend } from './backend/backend.ts';
 import { renewIdentity } from './backend/lmdb/file.ts';
 import { LmdbBackend } from './backend/lmdb/lmdb.ts';
 import { MemoryBackend } from './backend/memory.ts';
+import { reach } from './backend/redis/reach.ts';
+import { RedisBackend } from './backend/redis/redis.ts';
+import { splitUrls } from './backend/redis/target.ts';
 import { type ChordOptions, chordOptionsOf, createService } from './chord.ts';
 import { ConfigError } from './config/config-error.ts';
 import { completeOptions, type OptionValues } from './config/table.ts';
@@ -16,11 +19,17 @@ import type { Chord, ChordStats } from './service/chord.ts';
 /** What `createApp` can be told: what `createChord` can, and the options of the server around it. */
 export interface AppOptions extends Omit<ChordOptions, 'backend' | 'exporter' | 'provider'> {
   /** The name of a built-in backend, or one of yours. `stop` closes it. Default `lmdb`. */
-  readonly backend?: 'lmdb' | 'memory' | Backend | undefined;
+  readonly backend?: 'lmdb' | 'memory' | 'redis' | Backend | undefined;
   /** The directory of the backend `lmdb`; made when it is not there. Default ./chord-data. */
   readonly dataDir?: string | undefined;
-  /** Weight of the states and deltas that the backend `lmdb` keeps in memory, in bytes. Default 64 MiB. */
+  /** Weight of the states and deltas that the backends `lmdb` and `redis` keep in memory, in bytes. Default 64 MiB. */
   readonly cacheBytes?: number | undefined;
+  /** The Redis of the backend `redis`: `redis://host`, one of the other forms of docs/operations.md, or nodes of a Cluster. */
+  readonly redisUrl?: string | readonly string[] | null | undefined;
+  /** What all keys and channels in Redis begin with. Default `chord:`. */
+  readonly redisPrefix?: string | undefined;
+  /** How long one call to Redis may take, connecting included, in ms. Default 5 s. */
+  readonly redisTimeoutMs?: number | undefined;
   /** The name of a built-in exporter, or one of yours. Default `none`. */
   readonly exporter?: ExternalName | Exporter | undefined;
   /** The name of a built-in provider, or one of yours. Default `none`. */
@@ -69,7 +78,12 @@ export interface AppOptions extends Omit<ChordOptions, 'backend' | 'exporter' | 
 export interface App extends AsyncDisposable {
   /** The library: the same contexts that the server serves. */
   readonly chord: Chord;
-  /** Listens. @throws what listening reports, for example EADDRINUSE. */
+  /**
+   * Listens. With the backend `redis` it waits for that first, `redisTimeoutMs` at most: when it is away by then, the
+   * server starts all the same and is not ready before it comes.
+   *
+   * @throws what listening reports, for example EADDRINUSE; RedisStoreError when Redis cannot be used as it is.
+   */
   start(): Promise<{ readonly url: string }>;
   /**
    * Sends every subscriber elsewhere, lets requests finish, and closes the store, also one that was passed in. Takes
@@ -98,7 +112,11 @@ export function createApp(options: AppOptions = {}): App {
     exporter: configured(() => createExporter(config)),
     provider: configured(() => createProvider(config)),
   };
-  const chord = createService({ ...chordOptionsOf(config), ...parts }, () => openBackend(config));
+  let store: Backend | undefined = own;
+  const chord = createService({ ...chordOptionsOf(config), ...parts }, () => {
+    store = openBackend(config, logger);
+    return store;
+  });
   const server = new ChordServer({ ...config, chord, logger });
   const stop = async () => {
     await server.close();
@@ -107,6 +125,7 @@ export function createApp(options: AppOptions = {}): App {
   return {
     chord,
     start: async () => {
+      if (store instanceof RedisBackend) await reach(store, (text) => logger.warn(text));
       const url = await server.listen();
       if (config.cleanupIntervalMs > 0) await chord.startCleanup();
       return { url };
@@ -129,12 +148,18 @@ export async function renewStore({ backend, dataDir }: Pick<OptionValues, 'backe
   return `The store in ${resolve(dataDir)} has the new identity ${await renewIdentity(dataDir)}.`;
 }
 
-function openBackend({ backend, dataDir, cacheBytes }: OptionValues): Backend {
+function openBackend(config: OptionValues, logger: Logger): Backend {
+  const { backend, dataDir, cacheBytes, redisUrl, redisPrefix: prefix, redisTimeoutMs: timeoutMs } = config;
   switch (backend) {
     case 'lmdb':
       return LmdbBackend.open({ path: dataDir, cacheBytes });
     case 'memory':
       return new MemoryBackend();
+    case 'redis': {
+      const urls = typeof redisUrl === 'string' ? splitUrls(redisUrl) : (redisUrl ?? []);
+      const onWarning = (text: string) => logger.warn(text);
+      return configured(() => RedisBackend.open({ urls, prefix, timeoutMs, cacheBytes, onWarning }));
+    }
   }
 }
 

@@ -140,3 +140,11 @@ export class DataDirectoryError extends ChordError {
     this.path = path;
   }
 }
+
+/**
+ * Redis cannot be used before somebody changes something: the URL, a password or a right, or the server. The message
+ * says what, and holds no password.
+ */
+export class RedisStoreError extends ChordError {
+  readonly code = 'REDIS_STORE';
+}

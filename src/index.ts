@@ -30,6 +30,8 @@ export type {
 export type { LmdbOptions } from './backend/lmdb/lmdb.ts';
 export { LmdbBackend } from './backend/lmdb/lmdb.ts';
 export { MemoryBackend } from './backend/memory.ts';
+export type { RedisOptions } from './backend/redis/redis.ts';
+export { RedisBackend } from './backend/redis/redis.ts';
 export type { ChordOptions } from './chord.ts';
 export { createChord } from './chord.ts';
 export type { Clock } from './clock.ts';
@@ -52,6 +54,7 @@ export {
   InvalidStateError,
   LimitExceededError,
   NotConfiguredError,
+  RedisStoreError,
   VersionConflictError,
 } from './errors.ts';
 export type { ExternalName } from './external/builtin.ts';

@@ -9,7 +9,7 @@ import { helpText } from './config/help.ts';
 import type { OptionValues } from './config/table.ts';
 import { codeOf } from './config/words.ts';
 import type { DeltaFormatter } from './delta/format.ts';
-import { DataDirectoryError } from './errors.ts';
+import { DataDirectoryError, RedisStoreError } from './errors.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 
 /*
@@ -57,6 +57,7 @@ async function serve(config: Config<DeltaFormatter>, logger: Logger): Promise<vo
       configFile,
     });
   } catch (error) {
+    if (error instanceof RedisStoreError) refuse(error);
     fail(startProblem(error, config) ?? (error instanceof Error && error.stack ? error.stack : String(error)), 1);
   }
 }
@@ -141,7 +142,9 @@ function startProblem(error: unknown, { host, port }: OptionValues): string | un
 }
 
 function refuse(error: unknown): never {
-  if (error instanceof ConfigError || error instanceof DataDirectoryError) return fail(error.message, 2);
+  if (error instanceof ConfigError || error instanceof DataDirectoryError || error instanceof RedisStoreError) {
+    return fail(error.message, 2);
+  }
   throw error;
 }
 

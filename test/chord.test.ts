@@ -43,8 +43,12 @@ describe('createChord', () => {
 
 describe('createApp', () => {
   test.each([
-    [{ backend: 'mysql' }, 'backend is "mysql"; expected one of lmdb, memory.'],
-    [{ backend: null }, 'backend is null; expected one of lmdb, memory.'],
+    [{ backend: 'mysql' }, 'backend is "mysql"; expected one of lmdb, memory, redis.'],
+    [{ backend: null }, 'backend is null; expected one of lmdb, memory, redis.'],
+    [{ backend: 'redis' }, 'backend is "redis", so redisUrl (CHORD_REDIS_URL, --redis-url) must be set.'],
+    [{ redisUrl: [] }, 'redisUrl is not shown; expected a URL, or several separated by commas'],
+    [{ redisPrefix: 'a{b}:' }, 'redisPrefix is "a{b}:"; expected a text of 1 to 64 bytes without spaces and braces.'],
+    [{ redisPrefix: 'ä'.repeat(33) }, 'expected a text of 1 to 64 bytes'],
     [{ prot: 4000 }, 'Did you mean port?'],
   ])('refuses %j, and says why', (options, message) => {
     expect(() => createApp(untyped({ ...options, logger: silentLogger }))).toThrow(message);
@@ -54,12 +58,14 @@ describe('createApp', () => {
     [{ exporter: 's3' }, 'exporter is "s3", so s3Bucket '],
     [{ exporter: 'webhook', webhookExportUrl: 'hush', webhookSecret: 'hush' }, 'webhookExportUrl'],
     [{ provider: 's3', s3Bucket: 'b', s3Endpoint: 'http://hush:hush@a.test' }, 's3Endpoint'],
+    [{ backend: 'redis', redisUrl: 'redis://:hush@one:two' }, 'redisUrl'],
+    [{ backend: 'redis', redisUrl: ['redis://:hush@one', 'rediss://:hush@two'] }, 'redisUrl'],
     [{ deltaFormatter: 'flat' }, 'deltaFormatter'],
     [{ clock: 'quartz' }, 'clock'],
   ] as const;
 
   test.each(unusable)('refuses %j by the name of the option, without a secret', (options, name) => {
-    const error = refusalOf({ ...options, backend: 'memory', logger: silentLogger });
+    const error = refusalOf({ backend: 'memory', ...options, logger: silentLogger });
     expect(error).toBeInstanceOf(ConfigError);
     expect(error).toMatchObject({ message: expect.stringContaining(name) });
     expect(error).not.toMatchObject({ message: expect.stringContaining('hush') });

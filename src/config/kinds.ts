@@ -30,6 +30,29 @@ export function text(): Kind<string> {
   return { schema: z.string().min(1), fromText: (given) => given, expected: 'a text that is not empty' };
 }
 
+/** One URL or several: in text separated by commas, in the file also an array. */
+export function urls(): Kind<string | readonly string[]> {
+  const one = z.string().min(1);
+  return {
+    schema: z.union([one, z.array(one).min(1).readonly()]),
+    fromText: (given) => given,
+    expected: 'a URL, or several separated by commas (in the file also an array)',
+  };
+}
+
+/** What names in a store begin with. */
+export function prefix(): Kind<string> {
+  return {
+    // Braces would hide what a Cluster places keys by.
+    schema: z
+      .string()
+      .regex(/^[^\s{}]+$/)
+      .refine((given) => Buffer.byteLength(given) <= 64),
+    fromText: (given) => given,
+    expected: 'a text of 1 to 64 bytes without spaces and braces',
+  };
+}
+
 /** A whole number. */
 export function integer(min: number, max = Number.MAX_SAFE_INTEGER): Kind<number> {
   return {

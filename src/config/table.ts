@@ -1,6 +1,18 @@
 import type { z } from 'zod';
 import { ConfigError } from './config-error.ts';
-import { boolean, choice, choiceOrObject, integer, list, maxTimerMs, option, orNone, text } from './kinds.ts';
+import {
+  boolean,
+  choice,
+  choiceOrObject,
+  integer,
+  list,
+  maxTimerMs,
+  option,
+  orNone,
+  prefix,
+  text,
+  urls,
+} from './kinds.ts';
 import { envName, flagName, show, suggestion } from './words.ts';
 
 /** 1,000 years: a moment so far ahead is still one that RFC 3339 can write. */
@@ -20,9 +32,10 @@ export const table = {
     description: 'Address to listen on; 0.0.0.0 is every IPv4 address of the machine.',
   }),
   port: option(integer(0, 65_535), { default: 4000, description: 'TCP port to listen on; 0 is any free one.' }),
-  backend: option(choice('lmdb', 'memory'), {
+  backend: option(choice('lmdb', 'memory', 'redis'), {
     default: 'lmdb',
-    description: 'Where contexts are kept: lmdb in dataDir, on the disk; memory forgets them when the process ends.',
+    description:
+      'Where contexts are kept: lmdb in dataDir, on the disk; memory forgets them when the process ends; redis in redisUrl, for any number of processes.',
   }),
   dataDir: option(text(), {
     default: './chord-data',
@@ -31,7 +44,23 @@ export const table = {
   cacheBytes: option(integer(1_048_576), {
     default: 67_108_864,
     unit: 'bytes',
-    description: 'Weight of the states and deltas that the backend lmdb keeps in memory; the rest is read from disk.',
+    description:
+      'Weight of the states and deltas that the backends lmdb and redis keep in memory; the rest is read from the disk or from Redis.',
+  }),
+  redisUrl: option(orNone(urls()), {
+    default: null,
+    isSecret: true,
+    description:
+      'The Redis of the backend redis: redis://[user[:password]@]host[:port][/db], rediss:// with TLS, redis+sentinel://host,host/name, redis+cluster://host,host; several redis:// are nodes of one Cluster.',
+  }),
+  redisPrefix: option(prefix(), {
+    default: 'chord:',
+    description: 'What all keys and channels in Redis begin with: processes with the same prefix share their contexts.',
+  }),
+  redisTimeoutMs: option(integer(1, maxTimerMs()), {
+    default: 5_000,
+    unit: 'ms',
+    description: 'How long one call to Redis may take, connecting included.',
   }),
   deltaThreshold: option(orNone(integer(0)), {
     default: 100,
@@ -241,6 +270,7 @@ export function complete(given: readonly Given[]): OptionValues {
   assertTold(given, 'contextAutoDelete', values.contextAutoDelete && values.contextTtlMs === null, 'contextTtlMs');
   assertTold(given, 'exportBeforeExpire', values.exportBeforeExpire && values.exporter === 'none', 'exporter');
   assertTold(given, 'restoreOnMiss', values.restoreOnMiss && values.provider === 'none', 'provider');
+  assertTold(given, 'backend', values.backend === 'redis' && values.redisUrl === null, 'redisUrl');
   for (const role of ['exporter', 'provider'] as const) {
     const url = role === 'exporter' ? 'webhookExportUrl' : 'webhookProviderUrl';
     assertTold(given, role, values[role] === 'webhook' && values[url] === null, url);

@@ -36,6 +36,9 @@ const defaults = {
   backend: 'lmdb',
   dataDir: './chord-data',
   cacheBytes: 67_108_864,
+  redisUrl: null,
+  redisPrefix: 'chord:',
+  redisTimeoutMs: 5_000,
   deltaThreshold: 100,
   contextAutoDelete: false,
   contextTtlMs: null,
@@ -249,7 +252,7 @@ describe('a wrong value is named as the user wrote it', () => {
     [['--port', '-1'], {}, '--port is -1; expected an integer from 0 to 65535.'],
     [['--host='], {}, '--host is ""; expected a text that is not empty.'],
     [[], { CHORD_PORT: '4000.5' }, 'CHORD_PORT is "4000.5"; expected an integer from 0 to 65535.'],
-    [[], { CHORD_BACKEND: 'redis' }, 'CHORD_BACKEND is "redis"; expected one of lmdb, memory.'],
+    [[], { CHORD_BACKEND: 'mysql' }, 'CHORD_BACKEND is "mysql"; expected one of lmdb, memory, redis.'],
     [[], { CHORD_DELTA_THRESHOLD: '-1' }, 'CHORD_DELTA_THRESHOLD is -1; expected an integer of 0 or more, or none.'],
     [[], { CHORD_MAX_STATE_DEPTH: '0' }, 'CHORD_MAX_STATE_DEPTH is 0; expected an integer from 1 to 1000.'],
     [
@@ -305,6 +308,7 @@ describe('an option that needs another is refused without it, by the name that t
     [['--provider', 'webhook', '--webhook-secret', 'hush'], '--provider is "webhook"', 'webhookProviderUrl'],
     [['--exporter', 'webhook', ...urls], '--exporter is "webhook"', 'webhookSecret'],
     [['--provider', 'webhook', ...urls], '--provider is "webhook"', 'webhookSecret'],
+    [['--backend', 'redis'], '--backend is "redis"', 'redisUrl'],
     [['--exporter', 's3'], '--exporter is "s3"', 's3Bucket'],
     [['--provider', 's3'], '--provider is "s3"', 's3Bucket'],
   ])('%j', async (argv, given, missing) => {
@@ -328,6 +332,7 @@ describe('an option that needs another is refused without it, by the name that t
     ['--restore-on-miss', '--provider', 'file'],
     ['--exporter', 'webhook', '--provider', 'webhook', ...urls, '--webhook-secret', 'hush'],
     ['--exporter', 's3', '--provider', 's3', '--s3-bucket', 'b'],
+    ['--backend', 'redis', '--redis-url', 'redis://a,redis://b'],
   ])('%s %s with what it needs is accepted', async (...argv) => {
     await expect(load({ argv })).resolves.toBeDefined();
   });

@@ -1,0 +1,217 @@
+/**
+ * Records as the scripts see them: lines of text whose fields are separated by spaces, and JSON that no script reads.
+ * head.lua and commit.lua say what the lines are. Everything that comes back is frozen.
+ */
+import type { Changes } from '../../delta/delta.ts';
+import { deepFreeze, type JsonArray, type JsonObject } from '../../delta/json.ts';
+import type { GoneCause, Position } from '../../model.ts';
+import type {
+  Announcement,
+  Base,
+  DeltaRecord,
+  Head,
+  IdempotencyRecord,
+  Outcome,
+  Step,
+  Tombstone,
+  Write,
+} from '../backend.ts';
+
+/** A live context as a script answers it, with what only this store is interested in. */
+export interface StoredHead {
+  readonly head: Head;
+  /** The version that the log leads on from. */
+  readonly base: number;
+}
+
+/** What a view of a live context brings, see view.lua. */
+export interface StoredView extends StoredHead {
+  readonly kind: 'context';
+  /** The version after which deltas were asked for, when they are there. */
+  readonly from: number | undefined;
+  /** What the records lead on from: the state that the caller has, a checkpoint or `{}`, or nothing. */
+  readonly source: 'have' | 'none' | { readonly checkpoint: JsonObject };
+  readonly records: readonly DeltaRecord[];
+}
+
+/** The beginning of a head that proves a base. */
+export function baseText(base: Base): string {
+  if (base.kind === 'absent') return '-';
+  if (base.kind === 'tombstone') return `t ${base.epoch} ${base.version}`;
+  return `c ${base.epoch} ${base.version} ${base.touches}`;
+}
+
+/** Why the steps cannot follow one another, which a script would find out too late; undefined: they can. */
+export function planProblem(base: Base, writes: readonly Write[]): string | undefined {
+  let version = base.kind === 'context' ? base.version : undefined;
+  for (const { step } of writes) {
+    if ((step.kind === 'create') !== (version === undefined)) return `The plan is wrong: ${step.kind}.`;
+    if (step.kind === 'change' && step.head.version !== (version ?? 0) + 1) {
+      return `The plan is wrong: version ${step.head.version} does not follow.`;
+    }
+    if (step.kind === 'remove') version = undefined;
+    if (step.kind === 'create' || step.kind === 'change') version = step.head.version;
+  }
+  return undefined;
+}
+
+/** The steps of commit.lua. */
+export function stepTexts(writes: readonly Write[]): readonly string[] {
+  return writes.flatMap(({ writeId, step, idempotency }) => {
+    const texts = stepText(step, writeId);
+    return idempotency === undefined ? texts : [...texts, ...keyText(idempotency)];
+  });
+}
+
+function stepText(step: Step, writeId: string): readonly string[] {
+  switch (step.kind) {
+    case 'create': {
+      const { epoch, version, firstVersion, floor } = step.head;
+      const line = `create ${epoch} ${version} ${firstVersion} ${floor} ${step.trimTo} ${lifeText(step.head)}`;
+      return [`${line} ${step.delta.insertedAtMs} ${restText(step.head)}`, recordText(step.delta)];
+    }
+    case 'change': {
+      const { version, floor } = step.head;
+      const line = `change ${version} ${floor} ${step.trimTo} ${lifeText(step.head)} ${step.delta.insertedAtMs}`;
+      return [`${line} ${restText(step.head)}`, recordText(step.delta)];
+    }
+    case 'touch':
+      return [`touch ${step.head.touches} ${lifeText(step.head)}`];
+    case 'remove':
+      return [`remove ${step.cause} ${step.atMs} ${writeId}`];
+  }
+}
+
+/** `expires ttl`. */
+function lifeText({ expiresAtMs, ttlMs }: Head): string {
+  return `${expiresAtMs ?? '-'} ${ttlMs === undefined ? '-' : (ttlMs ?? 'never')}`;
+}
+
+function keyText({ key, requestHash, changed, expiresAtMs }: IdempotencyRecord): readonly string[] {
+  return [`key ${expiresAtMs} ${changed ? 1 : 0} ${requestHash}`, key];
+}
+
+/** What scripts need not know of a head. */
+function restText({ stateBytes, createdAtMs, insertedAtMs, serverId }: Head): string {
+  return JSON.stringify([stateBytes, createdAtMs, insertedAtMs, serverId]);
+}
+
+/** What scripts need not know of a delta; its version is its key in the log, its epoch that of the head. */
+export function recordText({ weight, writeId, origin, changes }: DeltaRecord): string {
+  return JSON.stringify([weight, writeId, origin ?? null, changes]);
+}
+
+/** The first line of a live context. */
+export function headFrom(text: string): StoredHead {
+  const [, epoch = '', version, touches, , first, floor, , expires, ttl, base, , , , , , , rest = ''] = text.split(' ');
+  // Written by restText.
+  const [stateBytes, createdAtMs, insertedAtMs, serverId] = JSON.parse(rest) as [number, number, number, string];
+  const head: Head = {
+    epoch,
+    version: Number(version),
+    firstVersion: Number(first),
+    floor: Number(floor),
+    serverId,
+    stateBytes,
+    createdAtMs,
+    insertedAtMs,
+    touches: Number(touches),
+    ttlMs: ttl === '-' ? undefined : ttl === 'never' ? null : Number(ttl),
+    expiresAtMs: expires === '-' ? null : Number(expires),
+  };
+  return { head: Object.freeze(head), base: Number(base) };
+}
+
+/** Whether the text is the head of a live context. */
+export function isLive(text: string): boolean {
+  return text.startsWith('c ');
+}
+
+export function tombstoneFrom(text: string): Tombstone {
+  const [, epoch = '', version, cause, atMs, , ...writeId] = text.split(' ');
+  return Object.freeze({
+    kind: 'tombstone',
+    epoch,
+    version: Number(version),
+    // Written by stepText or expire.lua.
+    cause: cause as GoneCause,
+    atMs: Number(atMs),
+    writeId: writeId.join(' '),
+  });
+}
+
+/** An entry of the log as Redis answers it: `[id, ['t', inserted, 'd', record]]`. */
+export type Entry = readonly [id: string, fields: readonly string[]];
+
+export function deltaFrom([id, [, inserted = '', , text = '']]: Entry, head: Head): DeltaRecord {
+  const version = Number(id.slice(0, id.indexOf('-')));
+  const fromVersion = version === head.firstVersion ? 0 : version - 1;
+  return recordFrom(text, { epoch: head.epoch, version, fromVersion, insertedAtMs: Number(inserted) });
+}
+
+function recordFrom(
+  text: string,
+  {
+    epoch,
+    version,
+    fromVersion,
+    insertedAtMs,
+  }: Pick<DeltaRecord, 'epoch' | 'version' | 'fromVersion' | 'insertedAtMs'>,
+): DeltaRecord {
+  // Written by recordText.
+  const [weight, writeId, origin, changes] = JSON.parse(text) as [number, string, string | null, Changes];
+  // Parsed from JSON, and so JSON; only the interfaces have no index signature.
+  deepFreeze(changes as unknown as JsonArray);
+  return Object.freeze({
+    epoch,
+    fromVersion,
+    version,
+    changes,
+    insertedAtMs,
+    origin: origin ?? undefined,
+    writeId,
+    weight,
+  });
+}
+
+/** Outcomes are `expires epoch version changed requestHash`. */
+export function outcomeFrom(text: string): Outcome {
+  const [, epoch = '', version, changed, ...requestHash] = text.split(' ');
+  return Object.freeze({
+    epoch,
+    version: Number(version),
+    changed: changed === '1',
+    requestHash: requestHash.join(' '),
+  });
+}
+
+/** A checkpoint; `{}` where there is none. Nobody holds it yet: the caller may change it in place. */
+export function stateFrom(text: string | undefined): JsonObject {
+  // Written by JSON.stringify(state).
+  return text === undefined ? {} : (JSON.parse(text) as JsonObject);
+}
+
+/** `epoch version`. */
+export function positionFrom(text: string): Position {
+  const [epoch = '', version] = text.split(' ');
+  return Object.freeze({ epoch, version: Number(version) });
+}
+
+/** What commit.lua and expire.lua publish. Undefined: nothing of ours. */
+export function announcementFrom(message: string): Announcement | undefined {
+  const [kind, epoch = '', versionText, from, inserted] = message.split(' ', 5);
+  const version = Number(versionText);
+  if (!Number.isSafeInteger(version)) return undefined;
+  switch (kind) {
+    case 'changed': {
+      const place = { epoch, version, fromVersion: Number(from), insertedAtMs: Number(inserted) };
+      const head = [kind, epoch, versionText, from, inserted, ''].join(' ');
+      return { kind, delta: recordFrom(message.slice(head.length), place) };
+    }
+    case 'moved':
+    case 'removed':
+      return { kind, position: { epoch, version } };
+    default:
+      return undefined;
+  }
+}

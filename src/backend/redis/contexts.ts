@@ -1,0 +1,120 @@
+/**
+ * Contexts as this process saw them last: what commits are planned on, and what the store need not send again.
+ *
+ * Nobody is told that they are true: the store proves the base of each commit, and each read is answered by it.
+ */
+import { LRUCache } from 'lru-cache';
+import { advance } from '../../delta/apply.ts';
+import { deepFreeze, type JsonObject } from '../../delta/json.ts';
+import type { Base, Head, Known, KnownContext, Tombstone, Write } from '../backend.ts';
+import { isBase, samePosition } from '../base.ts';
+import type { StoredView } from './codec.ts';
+
+/** What an entry weighs besides the state. */
+const entryBytes = 1_024;
+
+/** What is remembered of an id. */
+export type Seen = KnownContext | Tombstone;
+
+export class Contexts {
+  readonly #seen: LRUCache<string, Seen>;
+
+  constructor(cacheBytes: number) {
+    this.#seen = new LRUCache({ maxSize: cacheBytes });
+  }
+
+  get(id: string): Seen | undefined {
+    return this.#seen.get(id);
+  }
+
+  forget(id: string): void {
+    this.#seen.delete(id);
+  }
+
+  clear(): void {
+    this.#seen.clear();
+  }
+
+  /** Replaces what was seen. */
+  set(id: string, seen: Known): void {
+    // The cache weighs an entry only when it is new to it.
+    this.#seen.delete(id);
+    if (seen.kind === 'absent') return;
+    this.#seen.set(id, seen, { size: entryBytes + (seen.kind === 'context' ? seen.head.stateBytes : 0) });
+  }
+
+  /**
+   * The state that a view leads to, frozen, which is what is seen from now on. Undefined: the state that the view was
+   * to lead on from is no longer there.
+   */
+  stateOf(id: string, { head, base, source, records }: StoredView): JsonObject | undefined {
+    const seen = this.#seen.get(id);
+    const isHere = seen?.kind === 'context' && seen.head.epoch === head.epoch;
+    if (isHere && seen.head.version === head.version) {
+      // Of one version the state is one; the newer head has more touches.
+      if (head.touches >= seen.head.touches) this.set(id, { kind: 'context', head, state: seen.state });
+      return deepFreeze(seen.state);
+    }
+    let state: JsonObject;
+    let version: number;
+    if (typeof source === 'object') {
+      state = source.checkpoint;
+      version = base;
+    } else {
+      if (source === 'none' || !isHere || seen.head.version > head.version) return undefined;
+      ({ state } = seen);
+      ({ version } = seen.head);
+    }
+    try {
+      for (const record of records) {
+        if (record.version > version) state = advance(state, record.changes);
+      }
+    } catch (error) {
+      // The state may have moved some of the way.
+      this.forget(id);
+      throw error;
+    }
+    // A late answer must not take the place of a newer one.
+    if (isHere && seen.head.version > head.version) return deepFreeze(state);
+    this.set(id, { kind: 'context', head, state });
+    return deepFreeze(state);
+  }
+
+  /**
+   * What stored writes make of what was seen. `after`: the head that they lead to, or the tombstone.
+   *
+   * Writes that do not fit the state, which the store cannot tell, are forgotten here.
+   */
+  follow(
+    id: string,
+    base: Base,
+    { writes, after }: { readonly writes: readonly Write[]; readonly after: Head | Tombstone },
+  ): void {
+    if ('kind' in after) {
+      this.set(id, after);
+      return;
+    }
+    const seen = this.#seen.get(id);
+    // Others may have been faster: reads of later versions, answered before the commit was.
+    const isAhead = seen?.kind === 'context' && seen.head.epoch === after.epoch && seen.head.version > after.version;
+    if (isAhead) return;
+    let state = seen?.kind === 'context' && isBase(seen, base) ? seen.state : undefined;
+    try {
+      for (const { step } of writes) {
+        if (step.kind === 'remove') state = undefined;
+        if (step.kind === 'create') state = advance({}, step.delta.changes);
+        if (step.kind === 'change' && state !== undefined) state = advance(state, step.delta.changes);
+      }
+    } catch {
+      state = undefined;
+    }
+    if (state === undefined) this.forget(id);
+    else this.set(id, { kind: 'context', head: after, state });
+  }
+
+  /** The state of exactly that position, if it was seen. */
+  at(id: string, head: Head): JsonObject | undefined {
+    const seen = this.#seen.get(id);
+    return seen?.kind === 'context' && samePosition(seen.head, head) ? seen.state : undefined;
+  }
+}

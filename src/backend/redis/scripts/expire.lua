@@ -1,0 +1,46 @@
+--[[
+Removes a context if it is due, leaves a tombstone and announces it. An entry of the index that was too early is put
+right.
+
+KEYS[1]  the partition's prefix
+KEYS[2]  the head of the context
+ARGV[1]  now, in ms
+ARGV[2]  SPUBLISH or PUBLISH
+ARGV[3]  only while the context stands here, `epoch version`; may be missing
+
+Returns  false, or `epoch version` where the context was
+]]
+local prefix, headKey = KEYS[1], KEYS[2]
+local id = string.sub(headKey, #prefix + 6)
+local now = ARGV[1]
+local server, refusal = serverIdentity()
+if not server then
+  return refusal
+end
+local h = parseHead(redis.call('GET', headKey))
+if h.kind ~= 'c' then
+  return false
+end
+if h.expires == '-' or tonumber(h.expires) > tonumber(now) then
+  if h.dueContext ~= h.expires then
+    h.dueContext = h.expires
+    redis.call('SET', headKey, formatHead(h))
+    if h.expires == '-' then
+      redis.call('ZREM', prefix .. 'due:context', id)
+    else
+      redis.call('ZADD', prefix .. 'due:context', h.expires, id)
+    end
+  end
+  return false
+end
+local position = h.epoch .. ' ' .. h.version
+if ARGV[3] and ARGV[3] ~= position then
+  return false
+end
+removeRows(prefix, id, now)
+redis.call('SET', headKey, formatHead({
+  kind = 't', epoch = h.epoch, version = h.version, cause = 'EXPIRED', at = now, waiting = h.waiting,
+  writeId = 'expire:' .. h.epoch,
+}))
+redis.call(ARGV[2], prefix .. 'watch:' .. id, 'removed ' .. position)
+return position

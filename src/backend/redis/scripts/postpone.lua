@@ -1,0 +1,19 @@
+--[[
+Lets a context be due later (or sooner) than it expires, which itself is not touched.
+
+KEYS[1]  the partition's prefix
+KEYS[2]  the head of the context
+ARGV[1]  only while the context expires then, in ms
+ARGV[2]  when it is to be due, in ms
+
+Returns  1, or 0 when it expires at another time
+]]
+local prefix, headKey = KEYS[1], KEYS[2]
+local h = parseHead(redis.call('GET', headKey))
+if h.kind ~= 'c' or h.expires ~= ARGV[1] then
+  return 0
+end
+h.dueContext = ARGV[2]
+redis.call('SET', headKey, formatHead(h))
+redis.call('ZADD', prefix .. 'due:context', ARGV[2], string.sub(headKey, #prefix + 6))
+return 1

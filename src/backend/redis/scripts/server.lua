@@ -1,0 +1,13 @@
+--[[
+The identity of this server: its replication id, which changes whenever it starts and whenever it is promoted. (Its
+run_id does not change when it is demoted and promoted again, and its tail may be lost in between.)
+
+A replica answers no script: it may lack what was acknowledged.
+]]
+local function serverIdentity()
+  local info = redis.call('INFO', 'replication')
+  if not string.find(info, 'role:master', 1, true) then
+    return nil, redis.error_reply('READONLY This server is a replica.')
+  end
+  return string.match(info, 'master_replid:(%x+)')
+end

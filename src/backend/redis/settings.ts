@@ -1,0 +1,94 @@
+/** What the settings of the servers mean for what is stored. */
+import { listOf } from './replies.ts';
+
+/** How one master is set up. */
+export interface ServerSettings {
+  /** INFO. */
+  readonly info: ReadonlyMap<string, string>;
+  /** Of CONFIG; undefined when this user may not ask, as with many services. */
+  readonly config?: { readonly appendfsync: string; readonly save: string } | undefined;
+}
+
+/** What asks the servers. */
+interface Asker {
+  infos(): Promise<readonly ReadonlyMap<string, string>[]>;
+  settings(name: string): Promise<readonly unknown[]>;
+}
+
+/** Asks every master. @throws BackendUnavailableError when one is away. */
+export async function readSettings(client: Asker): Promise<readonly ServerSettings[]> {
+  const infos = await client.infos();
+  const [appendfsync, save] = await Promise.all([ask(client, 'appendfsync'), ask(client, 'save')]);
+  return infos.map((info, index) => {
+    const config = { appendfsync: appendfsync?.[index], save: save?.[index] };
+    return config.appendfsync === undefined || config.save === undefined
+      ? { info }
+      : { info, config: { appendfsync: config.appendfsync, save: config.save } };
+  });
+}
+
+/** Undefined: this user may not ask. */
+async function ask(client: Asker, name: string): Promise<readonly (string | undefined)[] | undefined> {
+  try {
+    const replies = await client.settings(name);
+    return replies.map((reply) => {
+      const [, value] = listOf(reply);
+      return typeof value === 'string' ? value : undefined;
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+/** One sentence for each way to lose what was acknowledged. */
+export function judgeSettings(servers: readonly ServerSettings[]): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const warning of servers.flatMap(warningsOf)) counts.set(warning, (counts.get(warning) ?? 0) + 1);
+  return [...counts].map(([warning, count]) => {
+    const whose = count === servers.length ? '' : ` (${count} of ${servers.length} masters)`;
+    return `Redis${whose} ${warning}.`;
+  });
+}
+
+function warningsOf({ info, config }: ServerSettings): readonly string[] {
+  const warnings: string[] = [];
+  if (config === undefined) {
+    warnings.push('does not let CONFIG GET be called, so it is not known how soon what is written is on its disk');
+  }
+  if (info.get('aof_enabled') === '0') {
+    warnings.push(
+      config?.save === ''
+        ? 'keeps nothing on a disk: all contexts are lost when it ends; set appendonly yes'
+        : 'has no append-only file: what was written since the last snapshot is lost when it ends; set appendonly yes',
+    );
+  } else if (config?.appendfsync === 'everysec') {
+    warnings.push('loses up to two seconds of acknowledged writes when its machine fails; set appendfsync always');
+  } else if (config?.appendfsync === 'no') {
+    warnings.push(
+      'loses acknowledged writes, half a minute of them or more, when its machine fails; set appendfsync always',
+    );
+  }
+  const policy = info.get('maxmemory_policy');
+  if (Number(info.get('maxmemory')) > 0 && policy !== undefined && policy !== 'noeviction') {
+    warnings.push(`throws data away when its memory is full (${policy}); set maxmemory-policy noeviction`);
+  }
+  // Only with min-replicas-to-write does INFO have the line.
+  if (Number(info.get('connected_slaves')) > 0 && !info.has('min_slaves_good_slaves')) {
+    warnings.push(
+      'goes on without its replicas: a fail-over then loses what they have not got; set min-replicas-to-write 1',
+    );
+  }
+  return warnings;
+}
+
+/** Says once what is wrong with the settings. Nothing when that cannot be found out. */
+export async function warnOfSettings(client: Asker, onWarning: (text: string) => void): Promise<void> {
+  let servers: readonly ServerSettings[];
+  try {
+    servers = await readSettings(client);
+  } catch {
+    // Away: there is a warning of its own for that.
+    return;
+  }
+  for (const warning of judgeSettings(servers)) onWarning(warning);
+}

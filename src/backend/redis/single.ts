@@ -1,0 +1,155 @@
+/** One server, or the one that Sentinels say is the master. */
+import { Redis } from 'ioredis';
+import { Link } from './link.ts';
+import { commonOptions, type Route, type RouteEvents, retryDelayMs } from './route.ts';
+import { SentinelWatch } from './sentinels.ts';
+import { describeTarget, type RedisTarget } from './target.ts';
+
+/** How long an end may take. */
+const closeMs = 1_000;
+
+export class SingleRoute implements Route {
+  readonly connection: Redis;
+  readonly #link: Link;
+  readonly #name: string;
+  readonly #events: RouteEvents;
+  readonly #sentinels: SentinelWatch | undefined;
+  /** What was said of the server; undefined: nothing, or that all is well. */
+  #said: string | undefined;
+  #endings = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** The next end of the connection is our own wish. */
+  #isLeaving = false;
+  #isClosed = false;
+
+  constructor(
+    target: Exclude<RedisTarget, { readonly kind: 'cluster' }>,
+    { timeoutMs, events }: { readonly timeoutMs: number; readonly events: RouteEvents },
+  ) {
+    this.#name = describeTarget(target);
+    this.#events = events;
+    const options = {
+      ...commonOptions(target, timeoutMs),
+      db: target.db ?? 0,
+      lazyConnect: true,
+    } as const;
+    this.connection = new Redis(
+      target.kind === 'standalone'
+        ? { ...options, host: target.host, port: target.port }
+        : {
+            ...options,
+            sentinels: target.sentinels.map(({ host, port }) => ({ host, port })),
+            name: target.name,
+            role: 'master',
+            sentinelUsername: target.sentinelUsername,
+            sentinelPassword: target.sentinelPassword,
+            sentinelCommandTimeout: Math.min(timeoutMs, 1_000),
+            // Then the connection ends, and begins again below.
+            sentinelRetryStrategy: () => null,
+            ...(target.tls ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
+          },
+    );
+    this.#link = new Link(this.connection, {
+      isCluster: false,
+      isTls: target.tls,
+      onChange: () => this.#change(),
+    });
+    this.connection.on('end', () => this.#begin());
+    if (target.kind === 'sentinel') this.#sentinels = new SentinelWatch(target, () => this.#leave());
+    this.#connect();
+  }
+
+  find(): Link | undefined {
+    return this.#link.canSend ? this.#link : undefined;
+  }
+
+  masters(): readonly string[] {
+    return [this.#name];
+  }
+
+  trouble(): { readonly text: string; readonly isFinal: boolean } {
+    const { state } = this.#link;
+    switch (state.kind) {
+      case 'up':
+        return { text: `Redis at ${this.#name} does not answer`, isFinal: false };
+      case 'down':
+        return {
+          text: `Redis at ${this.#name} is away: ${state.reason ?? 'there is no connection yet'}`,
+          isFinal: false,
+        };
+      case 'refused':
+        return { text: `Redis at ${this.#name} ${state.problem}`, isFinal: true };
+    }
+  }
+
+  look(): void {}
+
+  /** The server is a replica now: its address, or the Sentinels, lead to another one. */
+  heed(reply: Error): boolean {
+    if (reply.message.startsWith('READONLY')) this.#leave();
+    return false;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#sentinels?.close();
+    await endOf(this.connection);
+  }
+
+  #connect(): void {
+    // Also what fails is told by events.
+    this.connection.connect().catch(() => undefined);
+  }
+
+  /** ioredis has given up, as it does when a connection is ended while it is being made. We never do. */
+  #begin(): void {
+    if (this.#isClosed) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#connect(), retryDelayMs(++this.#endings));
+  }
+
+  /** Connects anew, once: what is on its way is still answered. */
+  #leave(): void {
+    if (this.connection.status !== 'ready' || this.#isLeaving) return;
+    this.#isLeaving = true;
+    this.connection.disconnect(true);
+  }
+
+  #change(): void {
+    const { state } = this.#link;
+    if (state.kind === 'up') {
+      this.#endings = 0;
+      if (this.#said !== undefined) this.#events.onWarning(`Redis at ${this.#name} is there again`);
+      this.#said = undefined;
+    } else if (this.#isLeaving) {
+      this.#isLeaving = false;
+    } else {
+      const { text } = this.trouble();
+      // The reason of being away changes from one attempt to the next.
+      if (this.#said === undefined || (state.kind === 'refused' && this.#said !== text)) {
+        this.#events.onWarning(text);
+        this.#said = text;
+      }
+    }
+    this.#events.onChange();
+  }
+}
+
+/** Ends a connection and resolves when it has. */
+export async function endOf(redis: Redis): Promise<void> {
+  const isOpen = redis.status === 'connecting' || redis.status === 'connect' || redis.status === 'ready';
+  const ended = new Promise<void>((resolve) => {
+    if (!isOpen) {
+      resolve();
+      return;
+    }
+    const timer = setTimeout(resolve, closeMs);
+    redis.once('end', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  redis.disconnect();
+  await ended;
+}

@@ -1,0 +1,28 @@
+/** Answers of the scripts that carry a context, see view.lua, read.lua and commit.lua. */
+import type { Tombstone } from '../backend.ts';
+import { deltaFrom, type Entry, headFrom, type StoredView, stateFrom, tombstoneFrom } from './codec.ts';
+import { listOf, textOf } from './replies.ts';
+
+/** What a script says of an id. */
+export type Stored = StoredView | Tombstone | { readonly kind: 'absent' };
+
+const absent = Object.freeze({ kind: 'absent' });
+
+/** Of a view, a tombstone, or nothing. */
+export function storedFrom(reply: unknown): Stored {
+  if (reply === null || reply === undefined) return absent;
+  const [kind, text, from, source, checkpoint, entries] = listOf(reply);
+  const line = textOf(text) ?? '';
+  if (kind === 't') return tombstoneFrom(line);
+  const { head, base } = headFrom(line);
+  const fromText = textOf(from);
+  return {
+    kind: 'context',
+    head,
+    base,
+    from: fromText === undefined ? undefined : Number(fromText),
+    source: source === 'have' || source === 'none' ? source : { checkpoint: stateFrom(textOf(checkpoint)) },
+    // Entries of a stream: Redis answers nothing else to XRANGE.
+    records: listOf(entries).map((entry) => deltaFrom(entry as Entry, head)),
+  };
+}

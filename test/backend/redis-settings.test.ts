@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { judgeSettings, type ServerSettings, warnOfSettings } from '../../src/backend/redis/settings.ts';
+import { type RedisServer, startRedis } from '../support/redis/server.ts';
+import { until } from '../support/wait.ts';
+import { openClient } from './redis-clients.ts';
+
+const info = { aof_enabled: '1', maxmemory: '0', maxmemory_policy: 'noeviction', connected_slaves: '0' };
+const config = { appendfsync: 'always', save: '' };
+
+function settings(of: Record<string, string> = {}, other: Partial<typeof config> | null = {}): ServerSettings {
+  const server = { info: new Map(Object.entries({ ...info, ...of })) };
+  return other === null ? server : { ...server, config: { ...config, ...other } };
+}
+
+describe('judging', () => {
+  test('there is nothing to say of settings that lose nothing', () => {
+    expect(
+      judgeSettings([settings(), settings({ maxmemory: '1000' }), settings({ maxmemory_policy: 'allkeys-lru' })]),
+    ).toEqual([]);
+    expect(judgeSettings([settings({ connected_slaves: '2', min_slaves_good_slaves: '2' })])).toEqual([]);
+    expect(judgeSettings([])).toEqual([]);
+  });
+
+  test.each([
+    ['no disk', settings({ aof_enabled: '0' }), /^Redis keeps nothing on a disk: .* set appendonly yes\.$/],
+    ['snapshots', settings({ aof_enabled: '0' }, { save: '3600 1' }), /^Redis has no append-only file: .*snapshot/],
+    ['a flush each second', settings({}, { appendfsync: 'everysec' }), /two seconds .* set appendfsync always\.$/],
+    ['no flush', settings({}, { appendfsync: 'no' }), /half a minute .* set appendfsync always\.$/],
+    ['eviction', settings({ maxmemory: '1', maxmemory_policy: 'volatile-lru' }), /throws data away .*\(volatile-lru\)/],
+    [
+      'replicas',
+      settings({ connected_slaves: '1' }),
+      /goes on without its replicas: .* set min-replicas-to-write 1\.$/,
+    ],
+    ['no right to look', settings({}, null), /^Redis does not let CONFIG GET be called/],
+  ])('%s', (_, server, warning) => {
+    expect(judgeSettings([server])).toEqual([expect.stringMatching(warning)]);
+  });
+
+  test('what is amiss with some of several masters is said once', () => {
+    expect(judgeSettings([settings(), settings({ aof_enabled: '0' }), settings({ aof_enabled: '0' })])).toEqual([
+      expect.stringMatching(/^Redis \(2 of 3 masters\) keeps nothing on a disk/),
+    ]);
+  });
+});
+
+describe('reading', () => {
+  async function warningsOf(server: RedisServer, url = server.url): Promise<readonly string[]> {
+    const warnings: string[] = [];
+    await warnOfSettings(openClient(url), (text) => warnings.push(text));
+    return warnings;
+  }
+
+  test('servers are judged by what they are, one warning a line', async () => {
+    await using server = await startRedis();
+    expect(await warningsOf(server)).toEqual([expect.stringMatching(/^Redis keeps nothing on a disk/)]);
+    await server.cli('CONFIG', 'SET', 'appendonly', 'yes', 'appendfsync', 'always');
+    expect(await warningsOf(server)).toEqual([]);
+    await server.cli('CONFIG', 'SET', 'appendfsync', 'everysec', 'maxmemory', '1gb', 'maxmemory-policy', 'allkeys-lru');
+    await using replica = await startRedis({ role: () => [`replicaof 127.0.0.1 ${server.port}`] });
+    await until('the replica', async () => (await server.info('replication')).get('connected_slaves') === '1');
+    expect(await warningsOf(server)).toEqual([
+      expect.stringMatching(/two seconds/),
+      expect.stringMatching(/\(allkeys-lru\)/),
+      expect.stringMatching(/goes on without its replicas/),
+    ]);
+    await server.cli('CONFIG', 'SET', 'min-replicas-to-write', 1);
+    expect(await warningsOf(server)).toHaveLength(2);
+    expect(replica.isRunning).toBe(true);
+  });
+
+  test('a user without the right to look is told so, and what INFO tells', async () => {
+    await using server = await startRedis();
+    await server.cli('ACL', 'SETUSER', 'some', 'on', '>secret', '~*', '&*', '+@all', '-config');
+    expect(await warningsOf(server, `redis://some:secret@${server.address}`)).toEqual([
+      expect.stringMatching(/^Redis does not let CONFIG GET be called/),
+      expect.stringMatching(/^Redis has no append-only file/),
+    ]);
+  });
+
+  test('nothing is said of a server that is away', async () => {
+    await using server = await startRedis();
+    await server.kill();
+    const warnings: string[] = [];
+    await warnOfSettings(openClient(server.url, { timeoutMs: 200 }), (text) => warnings.push(text));
+    expect(warnings).toEqual([]);
+  });
+});

@@ -1,0 +1,95 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { post } from './support/app.ts';
+import { builtCopy, Command, stopCommands } from './support/command.ts';
+import { type RedisServer, startRedis } from './support/redis/server.ts';
+import { until } from './support/wait.ts';
+
+/* What the command does with Redis: a built copy of the checkout, in processes of their own. */
+let home: string;
+
+beforeAll(() => {
+  home = builtCopy();
+});
+afterEach(stopCommands);
+afterAll(() => rmSync(home, { recursive: true }));
+
+function chord(url: string, env: Record<string, string> = {}): Command {
+  return new Command(process.execPath, [join(home, 'dist/main.js'), '--port', '0'], {
+    cwd: home,
+    env: { CHORD_BACKEND: 'redis', CHORD_REDIS_URL: url, CHORD_REDIS_TIMEOUT_MS: '1000', ...env },
+  });
+}
+
+async function readiness(endpoint: string): Promise<number> {
+  return (await fetch(new URL('/ready', endpoint))).status;
+}
+
+async function stop(command: Command): Promise<void> {
+  command.kill('SIGTERM');
+  expect(await command.exit).toBe(0);
+}
+
+test('two processes serve the same contexts, and say once what Redis may lose', async () => {
+  await using server = await startRedis();
+  const [one, other] = [chord(server.url), chord(server.url)];
+  const [first, second] = [await one.endpoint(), await other.endpoint()];
+  await post(first, { query: 'mutation { setContext(id: "c", state: { n: 1 }) { __typename } }' });
+  const { data } = await post(second, { query: '{ context(id: "c") { version state } }' });
+  expect(data).toEqual({ context: { version: 1, state: { n: 1 } } });
+  await stop(one);
+  await stop(other);
+  expect(one.stdout.match(/keeps nothing on a disk/g)).toHaveLength(1);
+});
+
+describe('Redis is away', () => {
+  test('when the server starts: it is not ready before Redis is there', async () => {
+    await using server = await startRedis();
+    await server.kill();
+    const command = chord(server.url);
+    const endpoint = await command.endpoint();
+    expect(command.stdout).toMatch(/"level":"warn".*starts without its store.*is away: connect ECONNREFUSED/);
+    expect(await readiness(endpoint)).toBe(503);
+    const answer = await post(endpoint, { query: '{ context(id: "c") { version } }' });
+    expect(answer.errors?.[0]?.extensions).toMatchObject({ code: 'BACKEND_UNAVAILABLE', outcome: 'NOT_STORED' });
+    await server.start();
+    await until('readiness', async () => (await readiness(endpoint)) === 200);
+    await stop(command);
+  });
+
+  test('when the server stops', async () => {
+    await using server = await startRedis();
+    const command = chord(server.url);
+    const endpoint = await command.endpoint();
+    await server.kill();
+    await until('the loss', async () => (await readiness(endpoint)) === 503);
+    await stop(command);
+    expect(command.stderr).toBe('');
+  });
+});
+
+describe('a mistake ends the start with code 2 and one line', () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    server = await startRedis({ password: 'hush' });
+  });
+  afterAll(() => server.stop());
+
+  test.each([
+    [
+      'a password that is wrong',
+      () => `redis://:hush2@${server.address}`,
+      / refuses the user or the password \(WRONGPASS/,
+    ],
+    ['a database that is not there', () => `${server.url}/99`, / has no database of that number/],
+    ['a URL that is none', () => 'redis://:hush@one:two', /redisUrl cannot be used: a port is not a number/],
+    ['no URL', () => 'none', /CHORD_BACKEND is "redis", so redisUrl \(CHORD_REDIS_URL, --redis-url\) must be set/],
+  ])('%s', async (_, url, line) => {
+    const command = chord(url());
+    expect(await command.exit).toBe(2);
+    expect(command.stderr).toMatch(line);
+    expect(command.stderr.trim().split('\n')).toHaveLength(1);
+    expect(command.stdout + command.stderr).not.toContain('hush');
+  });
+});

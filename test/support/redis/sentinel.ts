@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto';
+import { until } from '../wait.ts';
+import { quoted, type RedisServer, startRedis } from './server.ts';
+
+/** How to start a master with replicas, and the sentinels that watch it. */
+export interface SentinelOptions {
+  /** Default 2. */
+  readonly replicas?: number;
+  /** Default 3; most of them have to agree that the master is dead. */
+  readonly sentinels?: number;
+  /** After which a sentinel holds a server to be dead. Default 1000. */
+  readonly downAfterMs?: number;
+  /** Of master and replicas. */
+  readonly args?: readonly string[];
+  /** Of the user `default`, of all: servers and sentinels. */
+  readonly password?: string;
+}
+
+const name = 'chord';
+
+/** Starts such a set. It takes half a second: each sentinel is told of the replicas and of the sentinels before it. */
+export async function startSentinel(options: SentinelOptions = {}): Promise<RedisSentinel> {
+  const { replicas = 2, sentinels = 3, downAfterMs = 1_000, args = [], password } = options;
+  const login = password === undefined ? {} : { password };
+  const set: { readonly servers: RedisServer[]; readonly sentinels: RedisServer[] } = { servers: [], sentinels: [] };
+  const result = new RedisSentinel(set);
+  try {
+    const master = await startRedis({ args, ...login });
+    set.servers.push(master);
+    const replica = { args, role: () => [`replicaof 127.0.0.1 ${master.port}`], ...login };
+    for (let index = 0; index < replicas; index += 1) set.servers.push(await startRedis(replica));
+
+    const watched = [
+      `sentinel monitor ${name} 127.0.0.1 ${master.port} ${Math.floor(sentinels / 2) + 1}`,
+      `sentinel down-after-milliseconds ${name} ${downAfterMs}`,
+      `sentinel failover-timeout ${name} 5000`,
+      ...(password === undefined ? [] : [`sentinel auth-pass ${name} ${quoted(password)}`]),
+      ...set.servers.slice(1).map(({ port }) => `sentinel known-replica ${name} 127.0.0.1 ${port}`),
+    ];
+    const known: string[] = [];
+    for (let index = 0; index < sentinels; index += 1) {
+      const id = randomBytes(20).toString('hex');
+      const sentinel = await startRedis({
+        isSentinel: true,
+        role: () => [`sentinel myid ${id}`, ...watched, ...known],
+        ...login,
+      });
+      set.sentinels.push(sentinel);
+      known.push(`sentinel known-sentinel ${name} 127.0.0.1 ${sentinel.port} ${id}`);
+      // A server that comes back as a second master is noticed after 1 s and made a replica after 1 s more, not 10 and 8.
+      await sentinel.cli('SENTINEL', 'DEBUG', 'INFO-PERIOD', 1_000, 'PUBLISH-PERIOD', 250);
+    }
+    await result.settled();
+    return result;
+  } catch (error) {
+    await result.stop();
+    throw error;
+  }
+}
+
+/** A master, its replicas and its sentinels, all ours. */
+export class RedisSentinel {
+  /** What sentinels and clients call the master. */
+  readonly name = name;
+  /** Master and replicas. */
+  readonly servers: readonly RedisServer[];
+  readonly sentinels: readonly RedisServer[];
+
+  constructor({ servers, sentinels }: Pick<RedisSentinel, 'servers' | 'sentinels'>) {
+    this.servers = servers;
+    this.sentinels = sentinels;
+  }
+
+  /** `redis+sentinel://` with the addresses of the sentinels and the name of the master; with the password. */
+  get url(): string {
+    const password = encodeURIComponent(this.sentinels[0]?.password ?? '');
+    const [login, query] = password === '' ? ['', ''] : [`:${password}@`, `?sentinelPassword=${password}`];
+    return `redis+sentinel://${login}${this.sentinels.map(({ address }) => address).join(',')}/${name}${query}`;
+  }
+
+  /** Whom the first sentinel that runs calls master. */
+  async master(): Promise<RedisServer> {
+    const [sentinel] = running(this.sentinels);
+    if (sentinel === undefined) throw new Error('No sentinel runs.');
+    const port = await masterPort(sentinel);
+    const master = this.servers.find((server) => server.port === port);
+    if (master === undefined) throw new Error(`The sentinel calls 127.0.0.1:${port} master, which is not ours.`);
+    return master;
+  }
+
+  /** The other servers that run. */
+  async replicas(): Promise<readonly RedisServer[]> {
+    const master = await this.master();
+    return running(this.servers).filter((server) => server !== master);
+  }
+
+  /**
+   * Has the sentinels promote a replica, and resolves when all follow it. The master is not asked: what the replica has
+   * not got is lost.
+   */
+  async failover(): Promise<RedisServer> {
+    const [sentinel] = running(this.sentinels);
+    const before = await this.master();
+    await until('the sentinels to begin', async () =>
+      Promise.resolve(sentinel?.cli('SENTINEL', 'FAILOVER', name)).then(
+        () => true,
+        // It needs fresh news of a replica first, or is still busy with the last one.
+        (error: unknown) => !/NOGOODSLAVE|INPROG/.test(String(error)),
+      ),
+    );
+    await until('another master', async () => (await this.master()) !== before);
+    await this.settled();
+    return this.master();
+  }
+
+  /** Resolves when all sentinels that run name the same master, which is one, and all other servers that run follow it. */
+  async settled(): Promise<void> {
+    await until('the sentinels to settle', () => this.#isSettled().catch(() => false), 30_000);
+  }
+
+  async #isSettled(): Promise<boolean> {
+    const master = await this.master();
+    for (const sentinel of running(this.sentinels)) {
+      if ((await masterPort(sentinel)) !== master.port) return false;
+      // Fails while too few of the sentinels can be reached.
+      await sentinel.cli('SENTINEL', 'CKQUORUM', name);
+    }
+    const others = running(this.servers).filter((server) => server !== master);
+    const replications = await Promise.all(others.map((server) => server.info('replication')));
+    const own = await master.info('replication');
+    return (
+      own.get('role') === 'master' &&
+      own.get('connected_slaves') === String(others.length) &&
+      replications.every(
+        (replication) =>
+          replication.get('master_port') === String(master.port) && replication.get('master_link_status') === 'up',
+      )
+    );
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.sentinels, ...this.servers].map((server) => server.stop()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+function running(servers: readonly RedisServer[]): readonly RedisServer[] {
+  return servers.filter((server) => server.isRunning && !server.isPaused);
+}
+
+async function masterPort(sentinel: RedisServer): Promise<number> {
+  // Host and port; null for a name that it does not know.
+  const address = (await sentinel.cli('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name)) as readonly string[] | null;
+  return Number(address?.[1]);
+}
