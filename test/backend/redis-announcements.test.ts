@@ -43,6 +43,13 @@ test('all listeners on a context hear of it once, over one subscription', async 
   for (const { heard } of all) expect([await heard.next(), await heard.next()]).toEqual([moved('one'), moved('two')]);
 });
 
+test('a message that cannot be read counts as a lost one', async () => {
+  const watcher = openWatcher([server.url]);
+  const { heard } = await watcher.watch('a');
+  await watcher.publish('a', 'unreadable');
+  expect(await heard.next()).toEqual(interrupted);
+});
+
 test('a closed listener hears nothing, and the last one that is closed ends the subscription', async () => {
   const watcher = openWatcher([server.url]);
   const [one, two] = [await watcher.watch('a'), await watcher.watch('a')];
@@ -89,12 +96,12 @@ test('a server that was away is subscribed to again, and the operator is told', 
   const watcher = openWatcher([another.url], 500);
   const watching = await watcher.watch('a');
   await another.kill();
-  expect(await watcher.warnings.next()).toContain('are not heard: connect ECONNREFUSED');
+  expect(await watcher.warnings.next()).toContain('are missed: connect ECONNREFUSED');
   await another.start();
   expect(await watching.heard.next()).toEqual(interrupted);
   expect(await watcher.publish('a', 'one')).toBe(1);
   expect(await watching.heard.next()).toEqual(moved('one'));
-  expect(await watcher.warnings.next()).toContain('are heard again');
+  expect(await watcher.warnings.next()).toContain('are no longer missed');
 });
 
 test('a connection whose server is silent is given up', async () => {
@@ -102,7 +109,7 @@ test('a connection whose server is silent is given up', async () => {
   const watcher = openWatcher([another.url], 500);
   const watching = await watcher.watch('a');
   another.pause();
-  expect(await watcher.warnings.next()).toContain('are not heard: there was no answer');
+  expect(await watcher.warnings.next()).toContain('are missed: there was no answer');
   await expect(watcher.watch('b')).rejects.toMatchObject({ outcome: 'NOT_STORED' });
   another.resume();
   expect(await watching.heard.next()).toEqual(interrupted);

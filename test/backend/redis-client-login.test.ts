@@ -152,17 +152,18 @@ describe('TLS', () => {
   });
 });
 
+/** Compiles the child, and answers what runs it and says what it printed. */
+async function program(): Promise<(url: string, env?: Record<string, string>) => Promise<string>> {
+  const path = await compiled(new URL('redis-client-child.ts', import.meta.url));
+  return async (url, env = {}) => {
+    const child = new Command(process.execPath, [path, url, '500'], { cwd: '.', env });
+    expect(await soon(`the end of the client of ${url}`, child.exit)).toBe(0);
+    return child.stdout + child.stderr;
+  };
+}
+
 describe('a process with a client', () => {
   afterEach(stopCommands);
-
-  async function program(): Promise<(url: string, env?: Record<string, string>) => Promise<string>> {
-    const path = await compiled(new URL('redis-client-child.ts', import.meta.url));
-    return async (url, env = {}) => {
-      const child = new Command(process.execPath, [path, url, '500'], { cwd: '.', env });
-      expect(await soon(`the end of the client of ${url}`, child.exit)).toBe(0);
-      return child.stdout + child.stderr;
-    };
-  }
 
   test('trusts the authority that NODE_EXTRA_CA_CERTS names', async () => {
     await using server = await startRedis({ tls: true, password: 'hush' });

@@ -1,6 +1,6 @@
 /* Calls while another server becomes the master: Sentinels that promote, and a Cluster that moves and promotes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RedisClient } from '../../src/backend/redis/client.ts';
+import type { RedisClient } from '../../src/backend/redis/connection/client.ts';
 import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
 import { hang } from '../support/redis/faults.ts';
 import { type RedisSentinel, startSentinel } from '../support/redis/sentinel.ts';

@@ -120,7 +120,8 @@ describe('away', () => {
     const beganAtMs = performance.now();
     const calls = [failureOf(client.run(increment, keysOf('n'), [])), failureOf(client.call(['GET', '{p}:n']))];
     const [write, read] = await Promise.all(calls);
-    expect(write).toMatchObject({ ...unknown, message: 'Redis did not answer within 500 ms.' });
+    // Its time and that of the connection are over at the same moment.
+    expect(write).toMatchObject({ ...unknown, message: expect.stringMatching(/did not answer|was lost before/) });
     expect(read).toMatchObject(notStored);
     expect(performance.now() - beganAtMs).toBeLessThan(5_000);
     await until('the warning', () => client.warnings.some((text) => text.endsWith('it does not answer')));

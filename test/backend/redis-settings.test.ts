@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { judgeSettings, type ServerSettings, warnOfSettings } from '../../src/backend/redis/settings.ts';
+import { judgeSettings, type ServerSettings, warnOfSettings } from '../../src/backend/redis/connection/settings.ts';
 import { type RedisServer, startRedis } from '../support/redis/server.ts';
 import { until } from '../support/wait.ts';
 import { openClient } from './redis-clients.ts';
@@ -44,13 +44,13 @@ describe('judging', () => {
   });
 });
 
-describe('reading', () => {
-  async function warningsOf(server: RedisServer, url = server.url): Promise<readonly string[]> {
-    const warnings: string[] = [];
-    await warnOfSettings(openClient(url), (text) => warnings.push(text));
-    return warnings;
-  }
+async function warningsOf(server: RedisServer, url = server.url): Promise<readonly string[]> {
+  const warnings: string[] = [];
+  await warnOfSettings(openClient(url), (text) => warnings.push(text));
+  return warnings;
+}
 
+describe('reading', () => {
   test('servers are judged by what they are, one warning a line', async () => {
     await using server = await startRedis();
     expect(await warningsOf(server)).toEqual([expect.stringMatching(/^Redis keeps nothing on a disk/)]);

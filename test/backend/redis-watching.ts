@@ -1,10 +1,10 @@
 /** Watching contexts over Redis as one process does, and publishing as another does. */
 import { onTestFinished } from 'vitest';
 import type { Announcement } from '../../src/backend/backend.ts';
-import { Announcements } from '../../src/backend/redis/announcements.ts';
-import { RedisClient } from '../../src/backend/redis/client.ts';
+import { Announcements } from '../../src/backend/redis/announcements/announcements.ts';
+import { RedisClient } from '../../src/backend/redis/connection/client.ts';
+import { parseRedisUrls } from '../../src/backend/redis/connection/target.ts';
 import { Keys } from '../../src/backend/redis/keys.ts';
-import { parseRedisUrls } from '../../src/backend/redis/target.ts';
 import type { RedisServer } from '../support/redis/server.ts';
 import { Inbox, until } from '../support/wait.ts';
 
@@ -17,6 +17,7 @@ export function moved(text: string): Announcement {
 }
 
 function parse(text: string): Announcement | undefined {
+  if (text === 'unreadable') throw new SyntaxError('This cannot be read.');
   return text === 'nothing of ours' ? undefined : moved(text);
 }
 

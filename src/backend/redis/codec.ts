@@ -103,7 +103,7 @@ export function recordText({ weight, writeId, origin, changes }: DeltaRecord): s
 
 /** The first line of a live context. */
 export function headFrom(text: string): StoredHead {
-  const [, epoch = '', version, touches, , first, floor, , expires, ttl, base, , , , , , , rest = ''] = text.split(' ');
+  const [, epoch = '', version, touches, , first, floor, , expires, ttl, base, , , , , , rest = ''] = text.split(' ');
   // Written by restText.
   const [stateBytes, createdAtMs, insertedAtMs, serverId] = JSON.parse(rest) as [number, number, number, string];
   const head: Head = {
@@ -128,7 +128,7 @@ export function isLive(text: string): boolean {
 }
 
 export function tombstoneFrom(text: string): Tombstone {
-  const [, epoch = '', version, cause, atMs, , ...writeId] = text.split(' ');
+  const [, epoch = '', version, cause, atMs, ...writeId] = text.split(' ');
   return Object.freeze({
     kind: 'tombstone',
     epoch,

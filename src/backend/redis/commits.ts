@@ -95,11 +95,11 @@ export class Commits {
     base: Base,
     { writes, steps, nowMs, freshEpoch, attempt }: Attempt & { readonly steps: readonly string[] },
   ): Promise<readonly unknown[]> {
-    const { client, keys, publish, writer } = this.#store;
+    const { client, keys, writer } = this.#store;
     const seen = this.#contexts.get(id);
     const hasState = seen?.kind === 'context' && base.kind === 'context' && samePosition(seen.head, base);
     const keyCount = writes.filter(({ idempotency }) => idempotency !== undefined).length;
-    const line = `${nowMs} ${freshEpoch} ${publish} ${hasState ? 1 : 0} ${writer} ${attempt} ${keyCount}`;
+    const line = `${nowMs} ${freshEpoch} ${hasState ? 1 : 0} ${writer} ${attempt} ${keyCount}`;
     const deadline = performance.now() + this.#timeoutMs;
     for (;;) {
       const reply = listOf(await client.run(scripts.commit, keys.context(id), [baseText(base), line, ...steps]));

@@ -4,7 +4,7 @@
  */
 import type { Due, DueKind, DueOptions, ListOptions } from '../backend.ts';
 import { compareDue, compareUtf8 } from '../order.ts';
-import type { RedisClient } from './client.ts';
+import type { RedisClient } from './connection/client.ts';
 import { type Keys, partitions } from './keys.ts';
 import { mergeFirst } from './merge.ts';
 import { listOf, textsOf } from './replies.ts';

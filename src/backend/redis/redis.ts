@@ -29,10 +29,11 @@ import type {
   Watch,
   Write,
 } from '../backend.ts';
-import { Announcements } from './announcements.ts';
-import { RedisClient } from './client.ts';
+import { Announcements } from './announcements/announcements.ts';
 import { announcementFrom, deltaFrom, type Entry, headFrom, isLive, positionFrom } from './codec.ts';
 import { Commits } from './commits.ts';
+import { RedisClient } from './connection/client.ts';
+import { parseRedisUrls } from './connection/target.ts';
 import { Contexts } from './contexts.ts';
 import { countIds, dueEntries, listIds, nextDueMs } from './indexes.ts';
 import { takeLease } from './lease.ts';
@@ -40,7 +41,6 @@ import { Reads } from './reads.ts';
 import { listOf, textOf } from './replies.ts';
 import { scripts } from './scripts.ts';
 import { RedisStore } from './store.ts';
-import { parseRedisUrls } from './target.ts';
 
 /** How to open a shared store. */
 export interface RedisOptions {
@@ -102,7 +102,7 @@ export class RedisBackend implements Backend {
   /**
    * Resolves when the servers were reached and are such that this program can use them.
    *
-   * @throws RedisStoreError when they are not; BackendUnavailableError when they cannot be reached in time.
+   * @throws BackendUnavailableError when they are not, with a RedisStoreError as its cause, or cannot be reached in time.
    */
   async ready(): Promise<void> {
     this.#assertOpen();
@@ -147,7 +147,7 @@ export class RedisBackend implements Backend {
   async expire(id: string, nowMs: number, at?: Position): Promise<Position | undefined> {
     await this.#open();
     const expected = at === undefined ? [] : [`${at.epoch} ${at.version}`];
-    const args = [String(nowMs), this.#store.publish, ...expected];
+    const args = [String(nowMs), ...expected];
     const reply = textOf(await this.#client.run(scripts.expire, this.#store.keys.context(id), args));
     if (reply === undefined) return undefined;
     this.#contexts.forget(id);

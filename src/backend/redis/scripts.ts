@@ -20,15 +20,16 @@ const reads = { isWrite: false };
 
 /** All of them. */
 export const scripts = {
-  read: load('read', ['head', 'server', 'outcome', 'view'], reads),
-  deltas: load('deltas', ['head', 'server'], reads),
-  commit: load('commit', ['head', 'server', 'outcome', 'queue', 'view', 'remove'], writes),
-  checkpoint: load('checkpoint', ['head'], writes),
-  expire: load('expire', ['head', 'server', 'remove'], writes),
+  identity: load('identity', ['server'], reads),
+  read: load('read', ['numbers', 'head', 'server', 'outcome', 'view'], reads),
+  deltas: load('deltas', ['numbers', 'head', 'server'], reads),
+  commit: load('commit', ['numbers', 'head', 'server', 'outcome', 'line', 'view', 'remove', 'announce'], writes),
+  checkpoint: load('checkpoint', ['numbers', 'head'], writes),
+  expire: load('expire', ['head', 'server', 'remove', 'announce'], writes),
   postpone: load('postpone', ['head'], writes),
-  trim: load('trim', ['head', 'server'], writes),
+  trim: load('trim', ['numbers', 'head', 'server'], writes),
   purge: load('purge', ['head'], writes),
-  lease: load('lease', ['head'], writes),
+  lease: load('lease', ['numbers'], writes),
 } as const satisfies Readonly<Record<string, Script>>;
 
 function load(name: string, pieces: readonly string[], { isWrite }: Pick<Script, 'isWrite'>): Script {

@@ -1,8 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { RedisStoreError } from '../../errors.ts';
-import type { RedisClient } from './client.ts';
+import { randomBytes } from 'node:crypto';
+import { BackendUnavailableError, RedisStoreError } from '../../errors.ts';
+import type { RedisClient } from './connection/client.ts';
+import { warnOfSettings } from './connection/settings.ts';
 import { Keys, partitionCount } from './keys.ts';
 import { textOf } from './replies.ts';
+import { scripts } from './scripts.ts';
 
 /** Format 1: what keys.ts, codec.ts and the scripts say. */
 const format = `chord 1 partitions ${partitionCount}`;
@@ -23,7 +25,6 @@ export class RedisStore {
   #isReady = false;
   #opening: Promise<void> | undefined;
   #serverId = '';
-  #isSharded = true;
 
   constructor({ client, prefix }: RedisStoreOptions) {
     this.client = client;
@@ -31,27 +32,18 @@ export class RedisStore {
   }
 
   /**
-   * Of the servers together, as they were when this process reached them. For people and tests: which server wrote a
+   * Of the server of the first partition, when this process reached it. For people and tests: which server wrote a
    * context last is proven by the scripts.
    */
   get serverId(): string {
     return this.#serverId;
   }
 
-  /** Whether the servers know sharded pub/sub (Redis 7.0): a message then stays on the server of its slot. */
-  get isSharded(): boolean {
-    return this.#isSharded;
-  }
-
-  get publish(): 'SPUBLISH' | 'PUBLISH' {
-    return this.#isSharded ? 'SPUBLISH' : 'PUBLISH';
-  }
-
   /**
    * Resolves when the servers were reached and hold a store that this program understands, or none yet. Asked again
    * after a failure, it tries again.
    *
-   * @throws BackendUnavailableError, RedisStoreError.
+   * @throws BackendUnavailableError; its cause is a RedisStoreError when somebody has to change something first.
    */
   ready(): Promise<void> | undefined {
     if (this.#isReady) return undefined;
@@ -62,17 +54,18 @@ export class RedisStore {
   }
 
   async #open(): Promise<void> {
-    const infos = await this.client.infos();
+    const { client, keys } = this;
+    const identity = textOf(await client.run(scripts.identity, [keys.partition(0), keys.format], []));
     const found = await this.#format();
     if (found !== format) {
-      throw new RedisStoreError(
-        `What Redis holds under this redisPrefix is "${found}", and this version of Chord knows "${format}". Use another prefix, or the version that wrote it.`,
-      );
+      const problem = `What Redis holds under this redisPrefix is "${found}", and this version of Chord knows "${format}". Use another prefix, or the version that wrote it.`;
+      throw new BackendUnavailableError(problem, 'NOT_STORED', { cause: new RedisStoreError(problem) });
     }
-    const identities = infos.map((info) => info.get('master_replid') ?? '');
-    this.#serverId = createHash('sha256').update(identities.toSorted().join(' ')).digest('base64url').slice(0, 8);
-    this.#isSharded = infos.every((info) => Number.parseInt(info.get('redis_version') ?? '', 10) >= 7);
+    this.#serverId = identity?.slice(0, 8) ?? '';
     this.#isReady = true;
+    const { onWarning } = this.client.options;
+    // Never rejects.
+    if (onWarning !== undefined) void warnOfSettings(this.client, onWarning);
   }
 
   async #format(): Promise<string | undefined> {

@@ -5,8 +5,7 @@ right.
 KEYS[1]  the partition's prefix
 KEYS[2]  the head of the context
 ARGV[1]  now, in ms
-ARGV[2]  SPUBLISH or PUBLISH
-ARGV[3]  only while the context stands here, `epoch version`; may be missing
+ARGV[2]  only while the context stands here, `epoch version`; may be missing
 
 Returns  false, or `epoch version` where the context was
 ]]
@@ -34,13 +33,10 @@ if h.expires == '-' or tonumber(h.expires) > tonumber(now) then
   return false
 end
 local position = h.epoch .. ' ' .. h.version
-if ARGV[3] and ARGV[3] ~= position then
+if ARGV[2] and ARGV[2] ~= position then
   return false
 end
 removeRows(prefix, id, now)
-redis.call('SET', headKey, formatHead({
-  kind = 't', epoch = h.epoch, version = h.version, cause = 'EXPIRED', at = now, waiting = h.waiting,
-  writeId = 'expire:' .. h.epoch,
-}))
-redis.call(ARGV[2], prefix .. 'watch:' .. id, 'removed ' .. position)
+redis.call('SET', headKey, formatTombstone(position, 'EXPIRED', now, 'expire:' .. h.epoch))
+announce(prefix, id, 'removed ' .. position)
 return position

@@ -5,9 +5,9 @@ run_id does not change when it is demoted and promoted again, and its tail may b
 A replica answers no script: it may lack what was acknowledged.
 ]]
 local function serverIdentity()
-  local info = redis.call('INFO', 'replication')
-  if not string.find(info, 'role:master', 1, true) then
+  local role, identity = string.match(redis.call('INFO', 'replication'), 'role:(%a+).-master_replid:(%x+)')
+  if role ~= 'master' then
     return nil, redis.error_reply('READONLY This server is a replica.')
   end
-  return string.match(info, 'master_replid:(%x+)')
+  return identity
 end

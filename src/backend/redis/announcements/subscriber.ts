@@ -31,7 +31,7 @@ export interface SubscriberOptions {
   readonly onAway: () => void;
   /** Nothing is wanted of the server, for a while or now that it is away. */
   readonly onIdle: () => void;
-  /** Undefined: announcements are heard again. Else why they are not, for longer than the timeout. */
+  /** Why announcements are missed for longer than the timeout. Undefined: they are no longer. */
   readonly onProblem: (problem: string | undefined) => void;
 }
 
@@ -62,7 +62,7 @@ export class Subscriber {
     void this.#run();
   }
 
-  /** Why announcements are not heard; undefined: nothing is known to be wrong. */
+  /** Why announcements are missed; undefined: nothing is known to be wrong. */
   get problem(): string | undefined {
     return this.#problem?.text;
   }
@@ -92,6 +92,7 @@ export class Subscriber {
   leave(partition: Partition): void {
     this.#partitions.delete(partition);
     this.unsubscribe([...partition.channels]);
+    if (this.#partitions.size === 0) this.#note(undefined);
   }
 
   close(): void {
@@ -169,7 +170,7 @@ export class Subscriber {
     for (const { channels } of this.#partitions) for (const channel of channels) channel.attempt = undefined;
   }
 
-  /** Why announcements are not heard. Told once when it lasts, and when it is over. */
+  /** Why announcements are missed, told once when it lasts; undefined: they are not, told when that was told. */
   #note(text: string | undefined): void {
     if (this.#closing.signal.aborted) return;
     const nowMs = performance.now();

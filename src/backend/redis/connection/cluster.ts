@@ -16,6 +16,7 @@ import { describeTarget, type RedisTarget } from './target.ts';
 /** How often it is asked who serves what, beside when there is a reason to. */
 const refreshMs = 2_000;
 
+/** The route to a Cluster: a connection to each master. */
 export class ClusterRoute implements Route {
   readonly connection: Cluster;
   readonly #name: string;
@@ -29,6 +30,7 @@ export class ClusterRoute implements Route {
   #lookedAtMs = 0;
   /** Since something last changed for the better. */
   #looks = 0;
+  readonly #refreshing: NodeJS.Timeout;
 
   constructor(
     target: Extract<RedisTarget, { readonly kind: 'cluster' }>,
@@ -41,7 +43,8 @@ export class ClusterRoute implements Route {
     this.connection = new Cluster(nodes, {
       redisOptions: commonOptions(target, timeoutMs),
       clusterRetryStrategy: retryDelayMs,
-      slotsRefreshInterval: refreshMs,
+      // Asked by a timer of ours: that of ioredis outlives a connection that is closed while it asks.
+      slotsRefreshInterval: 0,
       slotsRefreshTimeout: Math.min(timeoutMs, 1_000),
       // A slot that nobody serves is not our affair when the command is for another one.
       enableReadyCheck: false,
@@ -54,6 +57,10 @@ export class ClusterRoute implements Route {
     this.connection.on('-node', (redis: Redis) => this.#remove(redis));
     this.connection.on('refresh', () => this.#refresh());
     this.connection.on('error', (error: Error) => this.#fail(error));
+    this.#refreshing = setInterval(() => {
+      if (this.connection.status === 'ready') this.connection.refreshSlotsCache();
+    }, refreshMs);
+    this.#refreshing.unref();
   }
 
   find(to: Destination): Link | undefined {
@@ -102,6 +109,7 @@ export class ClusterRoute implements Route {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#refreshing);
     const connections = [...this.#links.values()].map(({ redis }) => redis);
     this.connection.disconnect();
     await Promise.all(connections.map(endOf));

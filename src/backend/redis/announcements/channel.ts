@@ -1,4 +1,4 @@
-import { BackendUnavailableError } from '../../errors.ts';
+import { BackendUnavailableError } from '../../../errors.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /** The watched channels of one partition. One server tells of all of them, so they move together. */

@@ -1,5 +1,5 @@
 /** What the settings of the servers mean for what is stored. */
-import { listOf } from './replies.ts';
+import { listOf } from '../replies.ts';
 
 /** How one master is set up. */
 export interface ServerSettings {

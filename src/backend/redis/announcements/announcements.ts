@@ -7,11 +7,11 @@
  * lost, once it is confirmed anew its listeners are told `interrupted`, and nobody else.
  */
 import { Command } from 'ioredis';
-import { BackendUnavailableError } from '../../errors.ts';
-import type { Announcement, Watch } from '../backend.ts';
-import { Watchers } from '../watchers.ts';
+import { BackendUnavailableError } from '../../../errors.ts';
+import type { Announcement, Watch } from '../../backend.ts';
+import { Watchers } from '../../watchers.ts';
+import type { RedisClient } from '../connection/client.ts';
 import { Channel, type Partition } from './channel.ts';
-import type { RedisClient } from './client.ts';
 import { createPlaces, type Places } from './places.ts';
 import { Subscriber } from './subscriber.ts';
 
@@ -152,7 +152,7 @@ export class Announcements {
         subscriber.close();
       },
       onProblem: (problem) => {
-        const text = problem === undefined ? 'are heard again' : `are not heard: ${problem}`;
+        const text = problem === undefined ? 'are no longer missed' : `are missed: ${problem}`;
         this.#onWarning?.(`Announcements of Redis at ${place} ${text}`);
       },
     });
@@ -163,8 +163,17 @@ export class Announcements {
   #hear(name: string, message: string): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
-    const announcement = this.#options.parse(message);
+    const announcement = this.#parse(message);
     if (announcement !== undefined) this.#watchers.announce(channel.id, announcement);
+  }
+
+  #parse(message: string): Announcement | undefined {
+    try {
+      return this.#options.parse(message);
+    } catch {
+      // Who published what we cannot read may have told of a commit.
+      return { kind: 'interrupted' };
+    }
   }
 }
 

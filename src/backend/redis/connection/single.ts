@@ -8,6 +8,7 @@ import { describeTarget, type RedisTarget } from './target.ts';
 /** How long an end may take. */
 const closeMs = 1_000;
 
+/** The route to a server or a Sentinel set: one connection, made again for as long as it is not closed. */
 export class SingleRoute implements Route {
   readonly connection: Redis;
   readonly #link: Link;
@@ -120,6 +121,7 @@ export class SingleRoute implements Route {
     const { state } = this.#link;
     if (state.kind === 'up') {
       this.#endings = 0;
+      this.#isLeaving = false;
       if (this.#said !== undefined) this.#events.onWarning(`Redis at ${this.#name} is there again`);
       this.#said = undefined;
     } else if (this.#isLeaving) {

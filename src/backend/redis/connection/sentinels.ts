@@ -11,6 +11,7 @@ import type { RedisTarget } from './target.ts';
 
 const channel = '+switch-master';
 
+/** Listens to each Sentinel that the URL names; any of them will do. */
 export class SentinelWatch {
   readonly #connections: readonly Redis[];
 

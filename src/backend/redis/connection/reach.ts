@@ -1,4 +1,4 @@
-import { BackendUnavailableError, RedisStoreError } from '../../errors.ts';
+import { BackendUnavailableError, RedisStoreError } from '../../../errors.ts';
 
 /**
  * Waits for a store before a server begins to serve. One that is merely away comes back by itself: it is warned of, and

@@ -29,14 +29,17 @@ const tlsCodes: ReadonlyMap<string, string> = new Map([
   ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', unknownAuthority],
 ]);
 
-/** How ioredis says that no Sentinel could name the master. The last error may belong to one of several. */
+/**
+ * How ioredis says that no Sentinel could name the master. Without an error it had asked all of them before, and begins
+ * with the first one again.
+ */
 const noSentinel = /^All sentinels are unreachable and retry is disabled\.(?: Last error: (.*))?$/s;
 
 /** Completes "Redis at … …". Undefined: the server may just be away. */
 export function mistakeOf(error: Error): string | undefined {
-  const [isSentinels, ofSentinel] = noSentinel.exec(error.message) ?? [];
-  if (isSentinels !== undefined) {
-    if (ofSentinel === undefined || ofSentinel.startsWith('ERR No such master')) return 'is not known to them';
+  const [, ofSentinel] = noSentinel.exec(error.message) ?? [];
+  if (ofSentinel !== undefined) {
+    if (ofSentinel.startsWith('ERR No such master')) return 'is not known to them';
     if (ofSentinel.startsWith('ERR unknown command')) return 'cannot be found: these are no Sentinels';
     const problem = problemOfReply(ofSentinel);
     return problem === undefined ? undefined : `cannot be found: the Sentinel ${problem} (${ofSentinel})`;
@@ -53,8 +56,9 @@ export function mistakeOf(error: Error): string | undefined {
 export function reasonOf(error: Error): string {
   if (isReply(error)) return replyText(error);
   if (error.message.startsWith('Socket timeout')) return 'it does not answer';
-  const [, ofSentinel] = noSentinel.exec(error.message) ?? [];
-  if (ofSentinel !== undefined) return `no Sentinel answers (${ofSentinel})`;
+  const [isOfSentinels, ofSentinel] = noSentinel.exec(error.message) ?? [];
+  if (isOfSentinels !== undefined)
+    return `no Sentinel has named a master${ofSentinel === undefined ? '' : ` (${ofSentinel})`}`;
   // A name with several addresses: an error for each.
   const text = error instanceof AggregateError ? error.errors.map(String).join(', ') : error.message;
   return text === '' ? (codeOf(error) ?? error.name) : text.replace(/\.$/, '');

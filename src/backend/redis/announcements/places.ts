@@ -32,6 +32,7 @@ export function createPlaces(connection: Redis | Cluster, options: PlacesOptions
 
 /** A connection has one life, so that ioredis sends and subscribes to nothing again without our knowing. */
 const oneLife = {
+  connectionName: 'chord-announcements',
   lazyConnect: true,
   retryStrategy: () => null,
   reconnectOnError: null,

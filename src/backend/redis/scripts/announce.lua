@@ -1,0 +1,9 @@
+--[[
+Tells the listeners of a context. Where this server has sharded pub/sub (since 7.0, as this constant), the message stays
+on the servers of its slot; listeners ask the server, too.
+]]
+local publish = redis.REDIS_VERSION_NUM and 'SPUBLISH' or 'PUBLISH'
+
+local function announce(prefix, id, message)
+  redis.call(publish, prefix .. 'watch:' .. id, message)
+end
