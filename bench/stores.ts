@@ -14,12 +14,12 @@ import { parseArgs } from 'node:util';
 import { LmdbBackend } from '../src/backend/lmdb/lmdb.ts';
 import { MemoryBackend } from '../src/backend/memory.ts';
 import { createChord } from '../src/chord.ts';
-import type { JsonObject } from '../src/delta/json.ts';
-import type { Position } from '../src/model.ts';
 import type { Chord } from '../src/service/chord.ts';
 import { keepCopy } from './copy.ts';
+import { drive } from './drive.ts';
 import { median, row, spread } from './figures.ts';
-import { meetingState, nestedState, wideState } from './states.ts';
+import { type Operation, Operations } from './operations.ts';
+import { type Size, sizes, idsOf as someIdsOf } from './sizes.ts';
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '5' }, ms: { type: 'string', default: '200' } },
@@ -27,48 +27,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const roundMs = Number(values.ms);
 
-interface Size {
-  readonly name: string;
-  /** How many contexts of it there are; more callers share them. */
-  readonly contexts: number;
-  readonly state: JsonObject;
-  readonly changes: (i: number) => JsonObject;
-}
-
-const sizes: readonly Size[] = [
-  { name: '1 kB', contexts: 512, state: meetingState(4), changes: (i) => ({ participants: { p1: { volume: i } } }) },
-  { name: '10 kB', contexts: 512, state: meetingState(50), changes: (i) => ({ participants: { p1: { volume: i } } }) },
-  {
-    name: '1 MB, 100 × 10 kB',
-    contexts: 8,
-    state: nestedState(),
-    changes: (i) => ({ part7: { item3: { count: i } } }),
-  },
-  { name: '1 MB, 20,000 keys', contexts: 8, state: wideState(), changes: (i) => ({ key7: `value ${i}` }) },
-];
-
-interface Operation {
-  readonly name: string;
-  readonly run: (chord: Chord, id: string, size: Size) => Promise<unknown>;
-}
-
-let counter = 0;
-const operations: readonly Operation[] = [
-  { name: 'get', run: (chord, id) => chord.getContext(id) },
-  { name: 'update', run: (chord, id, { changes }) => chord.updateContext(id, changes(counter++)) },
-  { name: 'set', run: (chord, id, { state }) => chord.setContext(id, { ...state, topic: `topic ${counter++}` }) },
-  ...[1, 50, 100].map((behind) => ({
-    name: `sync ${behind} behind`,
-    run: async (chord: Chord, id: string) => {
-      const position = positions.get(chord)?.get(id);
-      return chord.syncContext(id, position && { ...position, version: position.version - behind });
-    },
-  })),
-];
-
-/** Where each context stands, for the syncs, which come last. */
-const positions = new Map<Chord, Map<string, Position>>();
-
+const operations = new Operations();
 const folder = mkdtempSync(join(tmpdir(), 'chord-bench-'));
 const stores = {
   memory: createChord({ backend: new MemoryBackend() }),
@@ -96,7 +55,7 @@ async function compareSizes(): Promise<void> {
     const times = sizes.map(() => [] as number[]);
     for (let round = 0; round <= rounds; round++) {
       for (const [index, size] of sizes.entries()) {
-        const perSecond = await measure(chord, size, { operation: operations[1], callers: 1 });
+        const perSecond = await measure(chord, size, { operation: operations.named('update'), callers: 1 });
         // The first round warms up.
         if (round > 0) times[index]?.push(1e6 / perSecond);
       }
@@ -112,8 +71,12 @@ async function compareSizes(): Promise<void> {
 async function compareStores(): Promise<void> {
   console.log(`\n${row('operation', 'context', 'in flight', 'memory, 1/s', 'lmdb, 1/s', 'lmdb ÷ memory')}`);
   console.log(row('---', '---', '---', '---', '---', '---'));
-  for (const operation of operations) {
-    if (operation.name.startsWith('sync')) await putBehind();
+  let isBehind = false;
+  for (const operation of operations.all) {
+    if (operation.name.startsWith('sync') && !isBehind) {
+      await putBehind();
+      isBehind = true;
+    }
     for (const size of sizes) {
       for (const callers of [1, 64, 512]) {
         const rates: { readonly memory: number; readonly lmdb: number }[] = [];
@@ -130,40 +93,20 @@ async function compareStores(): Promise<void> {
   }
 }
 
-/** Puts 101 updates of one field behind every context, and notes where it stands. */
 async function putBehind(): Promise<void> {
-  if (positions.size > 0) return;
-  for (const chord of chords) {
-    const at = new Map<string, Position>();
-    positions.set(chord, at);
-    const update = async (id: string, { changes }: Size) => {
-      for (let i = 0; i < 101; i++) at.set(id, await chord.updateContext(id, changes(counter++)));
-    };
-    await Promise.all(sizes.flatMap((size) => idsOf(size).map((id) => update(id, size))));
-  }
+  await Promise.all(chords.flatMap((chord) => sizes.map((size) => operations.putBehind(chord, size, idsOf(size)))));
 }
 
-async function measure(
+function measure(
   chord: Chord,
   size: Size,
-  { operation, callers }: { readonly operation: Operation | undefined; readonly callers: number },
+  { operation, callers }: { readonly operation: Operation; readonly callers: number },
 ): Promise<number> {
-  if (operation === undefined) throw new TypeError('There is no such operation.');
   const ids = idsOf(size);
-  const start = performance.now();
-  let done = 0;
-  await Promise.all(
-    Array.from({ length: callers }, async (_, caller) => {
-      const id = ids[caller % ids.length] ?? '';
-      do {
-        await operation.run(chord, id, size);
-        done++;
-      } while (performance.now() - start < roundMs);
-    }),
-  );
-  return done / ((performance.now() - start) / 1000);
+  return drive({ callers, ms: roundMs }, (caller) => operation.run(chord, ids[caller % ids.length] ?? '', size));
 }
 
-function idsOf({ name, contexts }: Size): readonly string[] {
-  return Array.from({ length: contexts }, (_, index) => `${name}:${index}`);
+/** More callers share them. */
+function idsOf(size: Size): readonly string[] {
+  return someIdsOf(size, size.isSmall ? 512 : 8);
 }

@@ -144,6 +144,7 @@ describe('the line of writers', () => {
     assertBehind(await first.on(two).set({ n: 'two' }).commit({ attempt: 1 }));
     await two.close();
     await second.on(three).set({ n: 3 }).store();
+    expect(await one.read('id')).toMatchObject({ state: { n: 3 } });
     await until('the line to be gone', async () => Number(await server.cli('EXISTS', keyOf(one, 'line'))) === 0);
     await Promise.all([one, three].map((backend) => backend.close()));
   });

@@ -1,4 +1,4 @@
-/** README.md, word by word: its commands and its programs run as they stand there; only host and port are others. */
+/** README.md, word by word: its commands and its programs run as they stand there; only addresses are others. */
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,12 +6,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { post, startApp, stopApps } from '../support/app.ts';
 import { installTimeoutMs, needProgram } from '../support/programs.ts';
+import { startRedis } from '../support/redis/server.ts';
 import { blocksOf, checkout, read } from './pages.ts';
 import { outputOf, Script, stopScripts } from './script.ts';
 
 const readme = read('README.md');
-const [runIt = '', subscribe = '', write = '', testIt = '', installIt = ''] = blocksOf(readme, 'sh');
-const [event = ''] = blocksOf(readme, '');
+const [runIt = '', subscribe = '', write = '', testIt = '', installIt = '', ...onRedis] = blocksOf(readme, 'sh');
+const [event = '', followed = ''] = blocksOf(readme, '');
 const [library = '', server = ''] = blocksOf(readme, 'ts');
 const [config = ''] = blocksOf(readme, 'js');
 
@@ -46,10 +47,10 @@ test('the commands are those of package.json', () => {
     expect(scripts).toHaveProperty(name);
 });
 
-test('the address is the one where the server listens by default', async () => {
+test('the address is the one where the server listens by default, but for the second of two', async () => {
   const { host, port } = await loadConfig({ argv: [], env: {}, cwd: home });
   const addresses = new Set(readme.match(/http:\/\/[\w.:]+/g));
-  expect([...addresses]).toEqual([`http://${host}:${port}`]);
+  expect([...addresses]).toEqual([`http://${host}:${port}`, `http://${host}:4002`]);
 });
 
 /** A server, the page's subscription to it, and the page's write with another status. */
@@ -163,4 +164,31 @@ test('the configuration file is taken as it is', async () => {
   });
   script.signal('SIGTERM');
   expect(await script.exit).toBe(0);
+});
+
+describe('several processes on one Redis', () => {
+  beforeAll(async () => {
+    await needProgram(['curl'], 'curl');
+    await needProgram(['redis-server', 'valkey-server'], 'redis-server');
+  }, installTimeoutMs);
+
+  test('what is written to one is followed on the other, over WebSocket, as the page shows it', async () => {
+    const [start = '', one = '', other = '', follow = '', writeTo = ''] = onRedis;
+    const [, args = ''] = /^redis-server (.+)\n$/.exec(start) ?? [];
+    await using redis = await startRedis({ args: args.split(' ') });
+    const serve = async (command: string) => {
+      const here = command.replace('redis://127.0.0.1:6379', redis.url).replace(/--port \d+/, '--port 0');
+      const [, host = ''] = await new Script('bash', ['-c', here], checkout).printed(/http:\/\/([\d.:]+)\/graphql/);
+      return host;
+    };
+    const [followedOn, writtenTo] = [await serve(one), await serve(other)];
+    const follower = new Script('bash', ['-c', follow.replace('127.0.0.1:4001', followedOn)], checkout);
+    await follower.printed(/"NoContext"/);
+    for (const status of ['ringing', 'talking']) {
+      await outputOf('bash', ['-c', writeTo.replace('127.0.0.1:4002', writtenTo).replace('ringing', status)], home);
+      await follower.printed(new RegExp(`"${status}"`));
+    }
+    expect(follower.stdout).toBe(followed);
+    await stopScripts();
+  });
 });

@@ -4,6 +4,7 @@ import type { ContextEvent, Position } from '../../src/model.ts';
 import type { ChordService } from '../../src/service/service.ts';
 import type { Events } from '../support/chord.ts';
 import type { FaultyBackend } from '../support/faulty-backend.ts';
+import type { Chronicle } from './chronicle.ts';
 import type { Follow } from './mutants.ts';
 import { answerOf, clientApply, type World, wordsOf } from './oracle.ts';
 import { fail, nowhere, placeOf, type RecordingStore, same, show } from './recording-store.ts';
@@ -11,8 +12,11 @@ import { fail, nowhere, placeOf, type RecordingStore, same, show } from './recor
 /** The context that everything is about. */
 export const contextId = 'c';
 
-/** One process over the store, and how its clients subscribe. */
+/** One process over a store, and how its clients subscribe. */
 export interface Process {
+  readonly store: RecordingStore;
+  /** It plans as if it knew nothing. */
+  readonly isCold: boolean;
   readonly backend: FaultyBackend<Backend>;
   readonly chord: ChordService;
   readonly follow: Follow;
@@ -20,7 +24,7 @@ export interface Process {
 
 /** A client that does what it is told, by the client rule, and checks that it was right. */
 export class ModelClient {
-  readonly #store: RecordingStore;
+  readonly #chronicle: Chronicle;
   readonly #maxMerge: number;
   process: Process | undefined;
   #events: Events | undefined;
@@ -28,11 +32,13 @@ export class ModelClient {
   #has: { readonly position: Position; readonly state: JsonObject } | undefined;
   /** What it was told last by this subscription. */
   #last: ContextEvent | undefined;
+  /** What its process was shown since it subscribed, and before. */
+  #views: RecordingStore['views'] = [];
   #viewsBefore = 0;
   #leastRank = -1;
 
-  constructor(store: RecordingStore, maxMerge: number) {
-    this.#store = store;
+  constructor(chronicle: Chronicle, maxMerge: number) {
+    this.#chronicle = chronicle;
     this.#maxMerge = maxMerge;
   }
 
@@ -42,7 +48,8 @@ export class ModelClient {
     this.process = process;
     this.#events = process.follow(contextId, { epoch, version });
     this.#last = undefined;
-    this.#viewsBefore = this.#store.views.length;
+    this.#views = process.store.views;
+    this.#viewsBefore = this.#views.length;
     this.#leastRank = leastRank;
   }
 
@@ -67,7 +74,10 @@ export class ModelClient {
       }
     };
     events.next().then(
-      (turn) => finish(() => (turn.done === true ? fail('it ended by itself') : this.#accept(turn.value))),
+      async (turn) => {
+        await this.#chronicle.decided();
+        finish(() => (turn.done === true ? fail('it ended by itself') : this.#accept(turn.value)));
+      },
       (error: unknown) =>
         finish(() => {
           if (!isAway(error) || this.#last !== undefined) throw error;
@@ -107,7 +117,7 @@ export class ModelClient {
         break;
     }
     if (this.#has !== undefined) {
-      same(this.#has.state, this.#store.stateAt(this.#has.position), `the client at ${show(this.#has.position)}`);
+      same(this.#has.state, this.#chronicle.stateAt(this.#has.position), `the client at ${show(this.#has.position)}`);
     }
     this.#last = event;
   }
@@ -118,7 +128,7 @@ export class ModelClient {
       if (last?.kind === 'noContext') fail('NO_CONTEXT twice');
       return;
     }
-    const rank = this.#store.rank(event);
+    const rank = this.#chronicle.rank(event);
     if (rank < this.#leastRank) fail(`${show(event)} is older than what was known before`);
     this.#leastRank = rank;
     if (last === undefined || last.kind === 'noContext') return;
@@ -133,7 +143,7 @@ export class ModelClient {
     if (isLive && event.kind === 'delta' && event.version === event.fromVersion + 1) return;
     const since = isLive ? sinceOf(last) : this.#has?.position;
     const table = { maxMerge: this.#maxMerge, isLive };
-    const answers = this.#store.views.slice(isLive ? 0 : this.#viewsBefore).flatMap((given) => {
+    const answers = this.#views.slice(isLive ? 0 : this.#viewsBefore).flatMap((given) => {
       if (show(given.since) !== show(since)) return [];
       const world = this.#worldOf(given.view);
       return [
@@ -149,7 +159,7 @@ export class ModelClient {
   #worldOf(view: View): World {
     if (view.kind !== 'context') return { kind: view.kind };
     const { epoch, firstVersion, floor, version } = view.head;
-    const stateAt = (at: number) => this.#store.stateAt({ epoch, version: at });
+    const stateAt = (at: number) => this.#chronicle.stateAt({ epoch, version: at });
     return { kind: 'context', epoch, firstVersion, floor, version, stateAt };
   }
 }

@@ -2,6 +2,7 @@
  * A small world to play the protocol in: processes over one store (or two services in one process, where the store has
  * but one), writers, subscribers, and a post that a schedule controls. Everything that happens is checked when it happens:
  *
+ * - of the commits that are made on one base one is accepted, and whoever watches hears of it,
  * - after every event a client has the state that the store had at that position (the store writes down every state),
  * - every event's kind and reason are those of the table (oracle.ts) on a view that the store gave for that position,
  * - no event is a duplicate, and none goes back,
@@ -10,58 +11,28 @@
  */
 import type { Backend } from '../../src/backend/backend.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
-import type { JsonObject } from '../../src/delta/json.ts';
 import { ContextNotFoundError } from '../../src/errors.ts';
 import type { Position } from '../../src/model.ts';
 import type { WriteResult } from '../../src/service/chord.ts';
 import { openOn } from '../support/chord.ts';
 import { ManualClock, settle } from '../support/clock.ts';
 import { FaultyBackend } from '../support/faulty-backend.ts';
+import { Chronicle } from './chronicle.ts';
+import type { Command, Place, Setting } from './commands.ts';
 import { contextId, isAway, ModelClient, type Process } from './model-client.ts';
 import type { MakeFollow } from './mutants.ts';
 import { clientApply, mergeModel } from './oracle.ts';
-import { fail, RecordingStore, same, show } from './recording-store.ts';
-
-export interface Setting {
-  readonly deltaThreshold: number;
-  readonly maxMergeDeltas: number;
-  /** Announcements wait for the schedule. */
-  readonly isPostHeld: boolean;
-  /** Reads, commits and watches wait for the schedule, before they act and before they answer. */
-  readonly isStoreHeld: boolean;
-  /** The second process never knows anything of a context before it asks. */
-  readonly isCold: boolean;
-  /** What is still in the post at the end is lost, not delivered. */
-  readonly isPostLost: boolean;
-}
-
-export type Command =
-  | { readonly kind: 'set'; readonly process: number; readonly state: JsonObject }
-  | { readonly kind: 'update'; readonly process: number; readonly changes: JsonObject }
-  | { readonly kind: 'delete'; readonly process: number }
-  /** `rejoin` leaves first: a client that resumes where it is. */
-  | { readonly kind: 'join' | 'rejoin'; readonly process: number; readonly client: number }
-  | { readonly kind: 'pull' | 'leave'; readonly client: number }
-  | { readonly kind: 'deliver' | 'double' | 'lose' | 'release'; readonly pick: number }
-  | { readonly kind: 'trim'; readonly back: number }
-  /** `flush`: all that is held up happens, in order. */
-  | { readonly kind: 'purge' | 'recheck' | 'pullAll' | 'flush' }
-  /** Every process ends in peace and the store is opened again; clients keep what they have. */
-  | { readonly kind: 'restart' }
-  | { readonly kind: 'away'; readonly process: number; readonly reads: number };
-
-/** Opens the store; the next time, after it was closed, with what is in it. */
-export type OpenStore = () => Backend;
+import { fail, placeOf, RecordingStore, same, show } from './recording-store.ts';
 
 const recheckMs = 30_000;
 
 export class World {
   readonly #setting: Setting;
-  readonly #openStore: OpenStore;
+  readonly #place: Place;
   readonly #makeFollow: MakeFollow;
-  readonly #store: RecordingStore;
+  readonly #chronicle = new Chronicle();
   readonly #clock = new ManualClock();
-  #processes: readonly Process[];
+  readonly #processes: Process[];
   readonly #clients: readonly ModelClient[];
   readonly #post: (() => void)[] = [];
   readonly #held: (() => void)[] = [];
@@ -72,13 +43,16 @@ export class World {
   #hasLost = false;
   #isOver = false;
 
-  constructor(setting: Setting, makeFollow: MakeFollow, openStore: OpenStore = () => new MemoryBackend()) {
+  constructor(setting: Setting, makeFollow: MakeFollow, place: Place = { open: () => new MemoryBackend() }) {
     this.#setting = setting;
     this.#makeFollow = makeFollow;
-    this.#openStore = openStore;
-    this.#store = new RecordingStore(openStore());
-    this.#processes = this.#openProcesses();
-    this.#clients = Array.from({ length: 4 }, () => new ModelClient(this.#store, setting.maxMergeDeltas));
+    this.#place = place;
+    const { chronicle, isCold } = { chronicle: this.#chronicle, isCold: setting.isCold };
+    const store = new RecordingStore(place.open(isCold), chronicle);
+    // The second process is the one that may be cold.
+    const other = place.isShared === true ? new RecordingStore(place.open(false), chronicle) : store;
+    this.#processes = [this.#openProcess(other, false), this.#openProcess(store, isCold)];
+    this.#clients = Array.from({ length: 4 }, () => new ModelClient(chronicle, setting.maxMergeDeltas));
   }
 
   async run(commands: readonly Command[]): Promise<void> {
@@ -90,16 +64,16 @@ export class World {
       }
       await this.#converge();
     } finally {
-      await this.#store.inner.close();
+      await Promise.all(this.#stores.map((store) => store.inner.close()));
     }
   }
 
-  #openProcesses(): readonly Process[] {
-    return [false, this.#setting.isCold].map((isCold) => this.#openProcess(isCold));
+  get #stores(): readonly RecordingStore[] {
+    return [...new Set(this.#processes.map(({ store }) => store))];
   }
 
-  #openProcess(isCold: boolean): Process {
-    const backend = new FaultyBackend<Backend>(this.#store);
+  #openProcess(store: RecordingStore, isCold: boolean): Process {
+    const backend = new FaultyBackend<Backend>(store);
     if (isCold) backend.peekAs = () => undefined;
     backend.gate = () =>
       this.#setting.isStoreHeld && !this.#isOver ? new Promise((open) => this.#held.push(open)) : now;
@@ -109,7 +83,7 @@ export class World {
     };
     const { deltaThreshold, maxMergeDeltas } = this.#setting;
     const chord = openOn(backend, this.#clock, { deltaThreshold, maxMergeDeltas, recheckMs });
-    return { backend, chord, follow: this.#makeFollow(chord, backend) };
+    return { store, isCold, backend, chord, follow: this.#makeFollow(chord, backend) };
   }
 
   async #do(command: Command): Promise<void> {
@@ -150,10 +124,11 @@ export class World {
         for (const open of take(this.#held, command.pick)) open();
         break;
       case 'trim':
-        await this.#store.trimDeltas(contextId, this.#clock.now() - command.back);
+        // Sometimes by the one that writes next, sometimes by the other.
+        await this.#process(command.back % 2).store.trimDeltas(contextId, this.#clock.now() - command.back);
         break;
       case 'purge':
-        await this.#store.purgeTombstone(contextId, this.#clock.now());
+        await this.#process(0).store.purgeTombstone(contextId, this.#clock.now());
         break;
       case 'recheck':
         await this.#clock.advance(recheckMs);
@@ -163,29 +138,40 @@ export class World {
         this.#process(command.process).backend.failingReads = command.reads;
         break;
       case 'restart':
-        await this.#restart();
+        await this.#restart(this.#process(command.process).store);
+        break;
+      case 'promote':
+        if (this.#place.promote === undefined) break;
+        await this.#place.promote();
+        this.#chronicle.promoted();
+        break;
+      case 'together':
+        await Promise.all(command.commands.map((each) => this.#do(each)));
         break;
     }
   }
 
-  async #restart(): Promise<void> {
+  async #restart(store: RecordingStore): Promise<void> {
     this.#isOver = true;
     await this.#flush();
     await Promise.all(this.#writes);
-    for (const client of this.#clients) client.leave();
+    for (const client of this.#clients) if (client.process?.store === store) client.leave();
     await this.#settle();
     this.#check();
-    await this.#store.reopen(() => this.#openStore());
-    // The services, too: what they knew of the contexts is gone with them.
-    this.#processes = this.#openProcesses();
+    const { isCold } = this.#setting;
+    await store.reopen(() => this.#place.open(isCold && store === this.#process(1).store));
+    for (const [index, process] of this.#processes.entries()) {
+      // The services, too: what they knew of the contexts is gone with them.
+      if (process.store === store) this.#processes[index] = this.#openProcess(store, process.isCold);
+    }
     this.#isOver = false;
   }
 
   /** Everything that can happen by itself has happened. */
   async #settle(): Promise<void> {
     await settle();
-    while (this.#store.isBusy) {
-      await this.#store.answered();
+    while (this.#chronicle.isBusy) {
+      await this.#chronicle.news();
       await settle();
     }
   }
@@ -203,6 +189,7 @@ export class World {
     try {
       if (command.kind === 'delete') {
         const gone = await chord.deleteContext(contextId);
+        await this.#chronicle.decided();
         this.#acknowledge(gone);
         return;
       }
@@ -210,7 +197,8 @@ export class World {
       const result = isSet
         ? await chord.setContext(contextId, command.state)
         : await chord.updateContext(contextId, command.changes);
-      const state = this.#store.stateAt(result);
+      await this.#chronicle.decided();
+      const state = this.#chronicle.stateAt(result);
       const wanted = isSet ? command.state : mergeModel(state, command.changes);
       same(state, wanted, `${command.kind} put the context at ${show(result)}`);
       this.#checkDelta(result);
@@ -227,17 +215,20 @@ export class World {
     if (duplicate) throw new Error('a write without a key is a duplicate');
     if (changed !== (delta !== null)) throw new Error(`changed is ${changed}, the delta ${show(delta)}`);
     if (delta === null) return;
-    const before = delta.fromVersion === 0 ? {} : this.#store.stateAt({ ...at, version: delta.fromVersion });
-    same(clientApply(before, delta.changes), this.#store.stateAt(at), `the writer's delta to ${show(at)}`);
+    if (delta.fromVersion !== 0 && delta.fromVersion !== at.version - 1) throw new Error(`a delta ${show(delta)}`);
+    const state = clientApply(this.#chronicle.stateBefore(at), delta.changes);
+    same(state, this.#chronicle.stateAt(at), `the writer's delta to ${show(at)}`);
   }
 
   #acknowledge(position: Position): void {
-    this.#acknowledged = Math.max(this.#acknowledged, this.#store.rank(position));
+    this.#acknowledged = Math.max(this.#acknowledged, this.#chronicle.rank(position));
   }
 
   #check(): void {
     const [failure] = this.#failures;
     if (failure !== undefined) throw failure;
+    this.#chronicle.check();
+    for (const store of this.#stores) store.checkPeek(contextId);
     for (const process of this.#processes) {
       const attached = this.#clients.filter((client) => client.process === process).length;
       const { followers, watchedContexts } = process.chord.stats();
@@ -266,7 +257,7 @@ export class World {
     for (const client of this.#clients) client.leave();
     await this.#settle();
     this.#check();
-    if (this.#store.watches !== 0) throw new Error('still watched');
+    if (this.#chronicle.watches !== 0) throw new Error('still watched');
     if (this.#clock.sleepers !== 0) throw new Error('still waiting');
   }
 
@@ -279,8 +270,13 @@ export class World {
   }
 
   async #checkEnds(): Promise<void> {
-    const view = await this.#store.read(contextId);
-    for (const client of this.#clients) client.checkEnd(view);
+    for (const store of this.#stores) {
+      const view = await store.read(contextId, { withState: true });
+      if (view.kind === 'context') {
+        same(view.state ?? {}, this.#chronicle.stateAt(view.head), `what the store has at ${show(placeOf(view))}`);
+      }
+      for (const client of this.#clients) client.checkEnd(view);
+    }
   }
 
   #process(index: number): Process {
