@@ -5,17 +5,7 @@
 import type { Changes } from '../../delta/delta.ts';
 import { deepFreeze, type JsonArray, type JsonObject } from '../../delta/json.ts';
 import type { GoneCause, Position } from '../../model.ts';
-import type {
-  Announcement,
-  Base,
-  DeltaRecord,
-  Head,
-  IdempotencyRecord,
-  Outcome,
-  Step,
-  Tombstone,
-  Write,
-} from '../backend.ts';
+import type { Announcement, Base, DeltaRecord, Head, Outcome, Tombstone, Write } from '../backend.ts';
 
 /** A live context as a script answers it, with what only this store is interested in. */
 export interface StoredHead {
@@ -55,31 +45,31 @@ export function planProblem(base: Base, writes: readonly Write[]): string | unde
   return undefined;
 }
 
-/** The steps of commit.lua. */
-export function stepTexts(writes: readonly Write[]): readonly string[] {
-  return writes.flatMap(({ writeId, step, idempotency }) => {
-    const texts = stepText(step, writeId);
-    return idempotency === undefined ? texts : [...texts, ...keyText(idempotency)];
-  });
-}
-
-function stepText(step: Step, writeId: string): readonly string[] {
+/** Adds the steps of a write, as commit.lua takes them. */
+export function addSteps(args: string[], { writeId, step, idempotency }: Write): void {
   switch (step.kind) {
     case 'create': {
       const { epoch, version, firstVersion, floor } = step.head;
       const line = `create ${epoch} ${version} ${firstVersion} ${floor} ${step.trimTo} ${lifeText(step.head)}`;
-      return [`${line} ${step.delta.insertedAtMs} ${restText(step.head)}`, recordText(step.delta)];
+      args.push(`${line} ${step.delta.insertedAtMs} ${restText(step.head)}`, recordText(step.delta));
+      break;
     }
     case 'change': {
       const { version, floor } = step.head;
-      const line = `change ${version} ${floor} ${step.trimTo} ${lifeText(step.head)} ${step.delta.insertedAtMs}`;
-      return [`${line} ${restText(step.head)}`, recordText(step.delta)];
+      const line = `change ${version} ${floor} ${step.trimTo} ${lifeText(step.head)}`;
+      args.push(`${line} ${step.delta.insertedAtMs} ${restText(step.head)}`, recordText(step.delta));
+      break;
     }
     case 'touch':
-      return [`touch ${step.head.touches} ${lifeText(step.head)}`];
+      args.push(`touch ${step.head.touches} ${lifeText(step.head)}`);
+      break;
     case 'remove':
-      return [`remove ${step.cause} ${step.atMs} ${writeId}`];
+      args.push(`remove ${step.cause} ${step.atMs} ${writeId}`);
+      break;
   }
+  if (idempotency === undefined) return;
+  const { key, requestHash, changed, expiresAtMs } = idempotency;
+  args.push(`key ${expiresAtMs} ${changed ? 1 : 0} ${requestHash}`, key);
 }
 
 /** `expires ttl`. */
@@ -87,18 +77,18 @@ function lifeText({ expiresAtMs, ttlMs }: Head): string {
   return `${expiresAtMs ?? '-'} ${ttlMs === undefined ? '-' : (ttlMs ?? 'never')}`;
 }
 
-function keyText({ key, requestHash, changed, expiresAtMs }: IdempotencyRecord): readonly string[] {
-  return [`key ${expiresAtMs} ${changed ? 1 : 0} ${requestHash}`, key];
-}
-
-/** What scripts need not know of a head. */
+/** JSON that no script reads, `[stateBytes, createdAtMs, insertedAtMs, serverId]`. */
 function restText({ stateBytes, createdAtMs, insertedAtMs, serverId }: Head): string {
-  return JSON.stringify([stateBytes, createdAtMs, insertedAtMs, serverId]);
+  return `[${stateBytes},${createdAtMs},${insertedAtMs},${JSON.stringify(serverId)}]`;
 }
 
-/** What scripts need not know of a delta; its version is its key in the log, its epoch that of the head. */
+/**
+ * JSON that no script reads, `[weight, writeId, origin, changes]`. The version of a delta is its key in the log, its
+ * epoch that of the head.
+ */
 export function recordText({ weight, writeId, origin, changes }: DeltaRecord): string {
-  return JSON.stringify([weight, writeId, origin ?? null, changes]);
+  const label = origin === undefined ? 'null' : JSON.stringify(origin);
+  return `[${weight},${JSON.stringify(writeId)},${label},${JSON.stringify(changes)}]`;
 }
 
 /** The first line of a live context. */

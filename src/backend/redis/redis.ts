@@ -125,8 +125,9 @@ export class RedisBackend implements Backend {
   }
 
   async commit(id: string, base: Base, writes: readonly Write[], options: CommitOptions): Promise<CommitResult> {
-    await this.#open();
-    return this.#commits.commit(id, base, { ...options, writes });
+    const opening = this.#open();
+    if (opening !== undefined) await opening;
+    return this.#commits.commit(id, base, { writes, options });
   }
 
   async watch(id: string, listener: (announcement: Announcement) => void): Promise<Watch> {

@@ -35,7 +35,6 @@ export class Link {
   /** Since the connection was made; another one means that a look at its server came too late. */
   #attempt = 0;
   #isRefused = false;
-  #isCorked = false;
 
   constructor(
     redis: Redis,
@@ -71,20 +70,34 @@ export class Link {
   }
 
   /**
-   * Writes a command. What one turn of the event loop sends goes in one packet: at 64 in flight this was measured at
-   * twice the throughput of ioredis' pipelines for half the CPU.
+   * Writes a command. What one turn of the event loop sends goes as one text: at 64 in flight this was measured at twice
+   * the throughput of ioredis' pipelines for half the CPU.
    */
   send(command: SentCommand): void {
-    const { stream } = this.redis;
-    if (!this.#isCorked) {
-      this.#isCorked = true;
-      stream.cork();
-      process.nextTick(() => {
-        this.#isCorked = false;
-        stream.uncork();
-      });
-    }
-    this.redis.sendCommand(command);
+    // It writes to whatever says that it is a pipeline as to one of its own.
+    this.redis.sendCommand(command, this.#turn as unknown as Parameters<Redis['sendCommand']>[1]);
+  }
+
+  /** What was sent in this turn, as ioredis wants a pipeline to be. */
+  readonly #turn = {
+    isPipeline: true,
+    destination: { redis: { stream: undefined } },
+    texts: [] as string[],
+    write: (chunk: string | Buffer): void => {
+      const { texts } = this.#turn;
+      if (texts.length === 0) process.nextTick(() => this.#flush());
+      if (typeof chunk === 'string') texts.push(chunk);
+      else {
+        this.#flush();
+        this.redis.stream.write(chunk);
+      }
+    },
+  };
+
+  #flush(): void {
+    const text = this.#turn.texts.join('');
+    this.#turn.texts.length = 0;
+    if (text !== '') this.redis.stream.write(text);
   }
 
   /** Something went wrong with the connection. */

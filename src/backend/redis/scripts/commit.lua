@@ -21,7 +21,7 @@ ARGV[3…] the steps, each one or two texts:
          `key expires changed requestHash`, key: what to remember of the step before
          Versions are whole numbers, times ms, `-` stands for none; rest and record are JSON.
 
-Returns  { 'committed', began (0 or 1), floor, logged, loggedAtBase, base }; after a removal { 'committed', began }
+Returns  `began floor logged loggedAtBase base`, began is 1 or 0: they are stored; after a removal `began`
          { 'duplicate', index of the write, outcome }
          { 'wait', place }: others lost before and have the turn
          { 'behind', false }: nothing is there; { 'behind', { 't', head } }; { 'behind', view }: see view.lua
@@ -219,6 +219,6 @@ for _, message in ipairs(messages) do
   announce(prefix, id, message)
 end
 if isLive then
-  return { 'committed', began, floor, logged, loggedAtBase, logBase }
+  return table.concat({ began, floor, logged, loggedAtBase, logBase }, ' ')
 end
-return { 'committed', began }
+return whole(began)
