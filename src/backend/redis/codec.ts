@@ -7,13 +7,6 @@ import { deepFreeze, type JsonArray, type JsonObject } from '../../delta/json.ts
 import type { GoneCause, Position } from '../../model.ts';
 import type { Announcement, Base, DeltaRecord, Head, Outcome, Tombstone, Write } from '../backend.ts';
 
-/** A live context as a script answers it, with what only this store is interested in. */
-export interface StoredHead {
-  readonly head: Head;
-  /** The version that the log leads on from. */
-  readonly base: number;
-}
-
 /** What a view of a live context brings, see view.lua. */
 export interface StoredView extends StoredHead {
   readonly kind: 'context';
@@ -91,9 +84,34 @@ export function recordText({ weight, writeId, origin, changes }: DeltaRecord): s
   return `[${weight},${JSON.stringify(writeId)},${label},${JSON.stringify(changes)}]`;
 }
 
-/** The first line of a live context. */
+/** The line of a live context, see head.lua. */
+export interface StoredHead {
+  readonly head: Head;
+  readonly line: Line;
+}
+
+/** What the line of a live context has beside the head. */
+export interface Line {
+  readonly edits: string;
+  /** Who wrote it last. */
+  readonly server: string;
+  readonly oldest: number;
+  /** The version that the log leads on from. */
+  readonly base: number;
+  readonly hasCheckpoint: boolean;
+  /** Bytes of all deltas since the creation. */
+  readonly logged: number;
+  /** Of those up to `base`. */
+  readonly loggedAtBase: number;
+  /** Times, or `-`. */
+  readonly dueContext: string;
+  readonly dueDeltas: string;
+}
+
 export function headFrom(text: string): StoredHead {
-  const [, epoch = '', version, touches, , first, floor, , expires, ttl, base, , , , , , rest = ''] = text.split(' ');
+  const fields = text.split(' ');
+  const [, epoch = '', version, touches, edits = '', server = '', first, floor, oldest, expires, ttl] = fields;
+  const [base, checkpoint, logged, loggedAtBase, dueContext = '', dueDeltas = '', rest = ''] = fields.slice(11);
   // Written by restText.
   const [stateBytes, createdAtMs, insertedAtMs, serverId] = JSON.parse(rest) as [number, number, number, string];
   const head: Head = {
@@ -109,7 +127,31 @@ export function headFrom(text: string): StoredHead {
     ttlMs: ttl === '-' ? undefined : ttl === 'never' ? null : Number(ttl),
     expiresAtMs: expires === '-' ? null : Number(expires),
   };
-  return { head: Object.freeze(head), base: Number(base) };
+  const line: Line = {
+    edits,
+    server,
+    oldest: Number(oldest),
+    base: Number(base),
+    hasCheckpoint: checkpoint === '1',
+    logged: Number(logged),
+    loggedAtBase: Number(loggedAtBase),
+    dueContext,
+    dueDeltas,
+  };
+  return { head: Object.freeze(head), line };
+}
+
+/** The beginning of a line that tells it from every other. */
+export function startText({ epoch, version, touches }: Head, { edits }: Line): string {
+  return `c ${epoch} ${version} ${touches} ${edits} `;
+}
+
+/** The whole line. */
+export function headText(head: Head, line: Line): string {
+  const { server, oldest, base, hasCheckpoint, logged, loggedAtBase, dueContext, dueDeltas } = line;
+  const versions = `${head.firstVersion} ${head.floor} ${oldest}`;
+  const log = `${base} ${hasCheckpoint ? 1 : 0} ${logged} ${loggedAtBase}`;
+  return `${startText(head, line)}${server} ${versions} ${lifeText(head)} ${log} ${dueContext} ${dueDeltas} ${restText(head)}`;
 }
 
 /** Whether the text is the head of a live context. */

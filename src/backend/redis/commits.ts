@@ -3,11 +3,22 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BackendUnavailableError } from '../../errors.ts';
-import type { Position } from '../../model.ts';
-import type { Base, CommitOptions, CommitResult, Head, Tombstone, Write } from '../backend.ts';
-import { isBase, positionOf, samePosition } from '../base.ts';
-import { addSteps, baseText, outcomeFrom, planProblem, recordText } from './codec.ts';
-import type { Contexts } from './contexts.ts';
+import type { Base, CommitOptions, CommitResult, Head, Step, Write } from '../backend.ts';
+import { isBase, samePosition } from '../base.ts';
+import {
+  addSteps,
+  baseText,
+  headFrom,
+  headText,
+  isLive,
+  type Line,
+  outcomeFrom,
+  planProblem,
+  recordText,
+  startText,
+  tombstoneFrom,
+} from './codec.ts';
+import type { Contexts, Seen } from './contexts.ts';
 import { askedFor, type Reads } from './reads.ts';
 import { listOf, textOf } from './replies.ts';
 import { scripts } from './scripts.ts';
@@ -34,17 +45,6 @@ interface Attempt {
   readonly options: CommitOptions;
 }
 
-/** What commit.lua answers of a live context. */
-interface Standing {
-  readonly began: boolean;
-  readonly floor: number;
-  /** Bytes of deltas after the base. */
-  readonly logged: number;
-  /** The same from the creation on: what a checkpoint says it is of. */
-  readonly loggedInAll: string;
-  readonly base: number;
-}
-
 /** The log may be as long as the state is heavy, or this, before a checkpoint is due. */
 const minCheckpointBytes = 16_384;
 /** So many deltas are made into a state quickly enough. */
@@ -69,8 +69,11 @@ export class Commits {
   async commit(id: string, base: Base, attempt: Attempt): Promise<CommitResult> {
     const problem = planProblem(base, attempt.writes);
     if (problem !== undefined) return this.#refuse(id, base, problem);
+    const change = changeOf(this.#contexts.get(id), base, attempt);
+    const changed = change && (await this.#change(id, base, change));
+    if (changed !== undefined) return changed;
     const reply = await this.#send(id, base, attempt);
-    if (typeof reply === 'string') return this.#committed(id, base, { attempt, standing: standingFrom(reply) });
+    if (typeof reply === 'string') return this.#committed(id, base, { writes: attempt.writes, reply });
     const [kind, ...answer] = listOf(reply);
     switch (kind) {
       case 'duplicate':
@@ -92,6 +95,28 @@ export class Commits {
     const { known } = await this.#reads.known(id);
     if (isBase(known, base)) throw new TypeError(problem);
     return { kind: 'behind', known };
+  }
+
+  /** The short way of one change. Undefined: it is for the script of all commits to decide. */
+  async #change(id: string, base: Base, { write, step, start, line }: Change): Promise<CommitResult | undefined> {
+    const { head, delta } = step;
+    const { client, keys } = this.#store;
+    const record = recordText(delta);
+    if (record.length > maxChangeLength) return undefined;
+    const next = lineAfter(line, step, Buffer.byteLength(record));
+    const { epoch, fromVersion, version, insertedAtMs } = delta;
+    const reply = await client.run(scripts.change, keys.context(id), [
+      start,
+      `master_replid:${line.server}`,
+      headText(head, next),
+      `${version}-0`,
+      insertedAtMs,
+      `changed ${epoch} ${version} ${fromVersion} ${insertedAtMs} `,
+      record,
+    ]);
+    if (Array.isArray(reply)) return this.#behind(id, reply[1]);
+    if (Number(reply) !== 1) return undefined;
+    return this.#stored(id, base, { writes: [write], after: head, line: next });
   }
 
   /** Waits for its turn when others lost before. */
@@ -129,28 +154,42 @@ export class Commits {
     return { kind: 'behind', known, since };
   }
 
+  /** `began awaited head`, as commit.lua answers. */
   #committed(
     id: string,
     base: Base,
-    { attempt, standing }: { readonly attempt: Attempt; readonly standing: Standing },
+    { writes, reply }: { readonly writes: readonly Write[]; readonly reply: string },
   ): CommitResult {
-    const { writes, options } = attempt;
-    const seen = this.#contexts.get(id);
-    const before = seen?.kind === 'context' && isBase(seen, base) ? seen.head : undefined;
-    const { freshEpoch } = options;
-    const after = standsAfter(writes, { standing, base, before, freshEpoch });
-    this.#contexts.follow(id, base, { writes, after });
-    if ('kind' in after) return { kind: 'committed', head: undefined, epochBegan: standing.began };
-    if (isCheckpointDue(writes, after, standing)) this.#checkpoint(id, after, standing.loggedInAll);
-    return { kind: 'committed', head: after, epochBegan: standing.began };
+    const epochBegan = reply.startsWith('1');
+    const isAwaited = reply.startsWith('1', 2);
+    const text = reply.slice(4);
+    if (!isLive(text)) {
+      this.#contexts.follow(id, base, { writes, after: tombstoneFrom(text), line: undefined });
+      return { kind: 'committed', head: undefined, epochBegan };
+    }
+    const { head, line } = headFrom(text);
+    const result = this.#stored(id, base, { writes, after: head, line });
+    // Who is waited for must not write on the short way, past them.
+    if (isAwaited) this.#contexts.hesitate(id);
+    return epochBegan ? { kind: 'committed', head, epochBegan } : result;
+  }
+
+  #stored(
+    id: string,
+    base: Base,
+    { writes, after, line }: { readonly writes: readonly Write[]; readonly after: Head; readonly line: Line },
+  ): CommitResult {
+    this.#contexts.follow(id, base, { writes, after, line });
+    if (isCheckpointDue(writes, after, line)) this.#checkpoint(id, after, line.logged);
+    return { kind: 'committed', head: after, epochBegan: false };
   }
 
   /** One at a time for each context, in the background: it may be lost without harm. */
-  #checkpoint(id: string, head: Head, loggedInAll: string): void {
+  #checkpoint(id: string, head: Head, logged: number): void {
     const state = this.#contexts.at(id, head);
     if (state === undefined || this.#checkpoints.has(id)) return;
     const { client, keys } = this.#store;
-    const args = [`${head.epoch} ${head.version} ${loggedInAll}`, JSON.stringify(state)];
+    const args = [`${head.epoch} ${head.version} ${logged}`, JSON.stringify(state)];
     const sent = client.run(scripts.checkpoint, keys.context(id), args).then(
       () => undefined,
       // The next one does as well.
@@ -177,68 +216,48 @@ function keysIn(writes: readonly Write[]): number {
   return count;
 }
 
-function standingFrom(reply: string): Standing {
-  const [began, floor, logged = '', loggedAtBase, base] = reply.split(' ');
-  return {
-    began: began === '1',
-    floor: Number(floor),
-    logged: Number(logged) - Number(loggedAtBase),
-    loggedInAll: logged,
-    base: Number(base),
-  };
+/** A change that may take the short way. */
+interface Change {
+  readonly write: Write;
+  readonly step: Extract<Step, { readonly kind: 'change' }>;
+  /** The beginning of the line that it is made from. */
+  readonly start: string;
+  readonly line: Line;
 }
 
-interface Circumstances {
-  readonly standing: Standing;
-  readonly base: Base;
-  /** The head at the base, if this process has it. */
-  readonly before: Head | undefined;
-  readonly freshEpoch: string;
+/** Longer records are announced without themselves. In UTF-16 units, each of which is three bytes at most. */
+const maxChangeLength = 20_000;
+/** The log is cut now and then, which commit.lua does: at each version that is a multiple of this. */
+const cutEvery = 16;
+
+/** Undefined: the script of all commits is needed, since more changes than the log and the line. */
+function changeOf(seen: Seen | undefined, base: Base, { writes, options }: Attempt): Change | undefined {
+  const [write] = writes;
+  if (writes.length !== 1 || write?.step.kind !== 'change' || write.idempotency !== undefined) return undefined;
+  if (options.attempt > 0 || seen?.kind !== 'context' || seen.line === undefined || !isBase(seen, base))
+    return undefined;
+  const { step } = write;
+  const { line } = seen;
+  const { version, expiresAtMs } = step.head;
+  const isDueSooner = expiresAtMs !== null && (line.dueContext === '-' || expiresAtMs < Number(line.dueContext));
+  if (version % cutEvery === 0 || line.dueDeltas === '-' || isDueSooner) return undefined;
+  if (step.head.floor < seen.head.floor) return undefined;
+  return { write, step, start: startText(seen.head, line), line };
 }
 
-/** Where the writes have put the context: as planned, but for an epoch that began and a floor that had risen. */
-function standsAfter(
-  writes: readonly Write[],
-  { standing, base, before, freshEpoch }: Circumstances,
-): Head | Tombstone {
-  let position: Position = base.kind === 'absent' ? { epoch: '', version: 0 } : base;
-  let head = before;
-  let tombstone: Tombstone | undefined;
-  let isBeginning = standing.began;
-  /** What the fresh epoch, which ends with the next removal, says of a head. */
-  let fresh: Pick<Head, 'epoch' | 'firstVersion'> | undefined;
-  for (const { writeId, step } of writes) {
-    if (step.kind === 'remove') {
-      const { cause, atMs } = step;
-      tombstone = Object.freeze({ kind: 'tombstone', ...positionOf(position), cause, atMs, writeId });
-      fresh = undefined;
-      isBeginning = false;
-      continue;
-    }
-    tombstone = undefined;
-    if (step.kind === 'touch') {
-      const { expiresAtMs, ttlMs, touches } = step.head;
-      head = { ...(head ?? step.head), expiresAtMs, ttlMs, touches };
-      continue;
-    }
-    if (step.kind === 'change' && isBeginning) {
-      fresh = { epoch: freshEpoch, firstVersion: step.head.version };
-      isBeginning = false;
-    }
-    head = fresh === undefined ? step.head : { ...step.head, ...fresh };
-    position = head;
-  }
-  if (tombstone !== undefined) return tombstone;
-  if (head === undefined) throw new TypeError('A commit without writes.');
-  return Object.isFrozen(head) && head.floor === standing.floor
-    ? head
-    : Object.freeze({ ...head, floor: standing.floor });
+/** What change.lua makes of a line; not spread, see above. */
+function lineAfter(line: Line, { trimTo }: Change['step'], bytes: number): Line {
+  const { edits, server, base, hasCheckpoint, loggedAtBase, dueContext, dueDeltas } = line;
+  const oldest = Math.max(line.oldest, trimTo + 1);
+  const logged = line.logged + bytes;
+  return { edits, server, oldest, base, hasCheckpoint, logged, loggedAtBase, dueContext, dueDeltas };
 }
 
 /** Whether these writes made the log pass another multiple of what is to be between two checkpoints. */
-function isCheckpointDue(writes: readonly Write[], head: Head, { logged, base }: Standing): boolean {
+function isCheckpointDue(writes: readonly Write[], head: Head, { logged, loggedAtBase, base }: Line): boolean {
   const count = head.version - base;
-  if (logged < minCheckpointBytes && count < maxLoggedDeltas) return false;
+  const sum = logged - loggedAtBase;
+  if (sum < minCheckpointBytes && count < maxLoggedDeltas) return false;
   let changes = 0;
   let bytes = 0;
   for (const { step } of writes) {
@@ -246,9 +265,7 @@ function isCheckpointDue(writes: readonly Write[], head: Head, { logged, base }:
     changes++;
     bytes += Buffer.byteLength(recordText(step.delta));
   }
-  return (
-    passes(logged, bytes, Math.max(minCheckpointBytes, head.stateBytes)) || passes(count, changes, maxLoggedDeltas)
-  );
+  return passes(sum, bytes, Math.max(minCheckpointBytes, head.stateBytes)) || passes(count, changes, maxLoggedDeltas);
 }
 
 /** Of all processes only the one that passes a multiple acts; should that fail, the one that passes the next. */

@@ -6,15 +6,28 @@
 import { LRUCache } from 'lru-cache';
 import { advance } from '../../delta/apply.ts';
 import { deepFreeze, type JsonObject } from '../../delta/json.ts';
-import type { Base, Head, Known, KnownContext, Tombstone, Write } from '../backend.ts';
+import type { Absent, Base, Head, KnownContext, Tombstone, Write } from '../backend.ts';
 import { isBase, samePosition } from '../base.ts';
-import type { StoredView } from './codec.ts';
+import type { Line, StoredView } from './codec.ts';
 
 /** What an entry weighs besides the state. */
 const entryBytes = 1_024;
 
 /** What is remembered of an id. */
-export type Seen = KnownContext | Tombstone;
+export type Seen = SeenContext | Tombstone;
+
+/** A live context. */
+export interface SeenContext extends KnownContext {
+  /** All that the store has in its line, when it was written by this process last and nobody waits to write. */
+  readonly line?: Line | undefined;
+}
+
+/** Writes that were stored, and where they have put the context. */
+export interface Followed {
+  readonly writes: readonly Write[];
+  readonly after: Head | Tombstone;
+  readonly line: Line | undefined;
+}
 
 export class Contexts {
   readonly #seen: LRUCache<string, Seen>;
@@ -36,7 +49,7 @@ export class Contexts {
   }
 
   /** Replaces what was seen. */
-  set(id: string, seen: Known): void {
+  set(id: string, seen: Seen | Absent): void {
     // The cache weighs an entry only when it is new to it.
     this.#seen.delete(id);
     if (seen.kind === 'absent') return;
@@ -47,12 +60,12 @@ export class Contexts {
    * The state that a view leads to, frozen, which is what is seen from now on. Undefined: the state that the view was
    * to lead on from is no longer there.
    */
-  stateOf(id: string, { head, base, source, records }: StoredView): JsonObject | undefined {
+  stateOf(id: string, { head, line: { base }, source, records }: StoredView): JsonObject | undefined {
     const seen = this.#seen.get(id);
     const isHere = seen?.kind === 'context' && seen.head.epoch === head.epoch;
     if (isHere && seen.head.version === head.version) {
       // Of one version the state is one; the newer head has more touches.
-      if (head.touches >= seen.head.touches) this.set(id, { kind: 'context', head, state: seen.state });
+      if (head.touches > seen.head.touches) this.set(id, { kind: 'context', head, state: seen.state });
       return deepFreeze(seen.state);
     }
     let state: JsonObject;
@@ -81,15 +94,11 @@ export class Contexts {
   }
 
   /**
-   * What stored writes make of what was seen. `after`: the head that they lead to, or the tombstone.
+   * What stored writes make of what was seen.
    *
    * Writes that do not fit the state, which the store cannot tell, are forgotten here.
    */
-  follow(
-    id: string,
-    base: Base,
-    { writes, after }: { readonly writes: readonly Write[]; readonly after: Head | Tombstone },
-  ): void {
+  follow(id: string, base: Base, { writes, after, line }: Followed): void {
     if ('kind' in after) {
       this.set(id, after);
       return;
@@ -109,7 +118,13 @@ export class Contexts {
       state = undefined;
     }
     if (state === undefined) this.forget(id);
-    else this.set(id, { kind: 'context', head: after, state });
+    else this.set(id, { kind: 'context', head: after, state, line });
+  }
+
+  /** The next write of the context looks whether somebody waits. */
+  hesitate(id: string): void {
+    const seen = this.#seen.get(id);
+    if (seen?.kind === 'context') this.set(id, { kind: 'context', head: seen.head, state: seen.state });
   }
 
   /** The state of exactly that position, if it was seen. */

@@ -23,12 +23,17 @@ export const scripts = {
   identity: load('identity', ['server'], reads),
   read: load('read', ['numbers', 'head', 'server', 'outcome', 'view'], reads),
   deltas: load('deltas', ['numbers', 'head', 'server'], reads),
-  commit: load('commit', ['numbers', 'head', 'server', 'outcome', 'line', 'view', 'remove', 'announce'], writes),
+  change: load('change', ['numbers', 'head', 'view', 'behind', 'announce'], writes),
+  commit: load(
+    'commit',
+    ['numbers', 'head', 'server', 'outcome', 'line', 'view', 'behind', 'remove', 'announce'],
+    writes,
+  ),
   checkpoint: load('checkpoint', ['numbers', 'head'], writes),
-  expire: load('expire', ['head', 'server', 'remove', 'announce'], writes),
-  postpone: load('postpone', ['head'], writes),
+  expire: load('expire', ['numbers', 'head', 'server', 'remove', 'announce'], writes),
+  postpone: load('postpone', ['numbers', 'head'], writes),
   trim: load('trim', ['numbers', 'head', 'server'], writes),
-  purge: load('purge', ['head'], writes),
+  purge: load('purge', ['numbers', 'head'], writes),
   lease: load('lease', ['numbers'], writes),
 } as const satisfies Readonly<Record<string, Script>>;
 

@@ -14,12 +14,13 @@ export function storedFrom(reply: unknown): Stored {
   const [kind, text, from, source, checkpoint, entries] = listOf(reply);
   const line = textOf(text) ?? '';
   if (kind === 't') return tombstoneFrom(line);
-  const { head, base } = headFrom(line);
+  const stored = headFrom(line);
+  const { head } = stored;
   const fromText = textOf(from);
   return {
     kind: 'context',
     head,
-    base,
+    line: stored.line,
     from: fromText === undefined ? undefined : Number(fromText),
     source: source === 'have' || source === 'none' ? source : { checkpoint: stateFrom(textOf(checkpoint)) },
     // Entries of a stream: Redis answers nothing else to XRANGE.

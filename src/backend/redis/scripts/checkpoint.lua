@@ -21,7 +21,7 @@ if tonumber(version) <= tonumber(h.base) or tonumber(version) > tonumber(h.versi
 end
 redis.call('SET', prefix .. 'checkpoint:' .. id, ARGV[2])
 h.base, h.checkpoint, h.loggedAtBase = version, '1', logged
-redis.call('SET', headKey, formatHead(h))
+editHead(headKey, h)
 local heldFrom = math.min(tonumber(h.oldest), tonumber(version) + 1)
 redis.call('XTRIM', prefix .. 'log:' .. id, 'MINID', '~', whole(heldFrom))
 return 1

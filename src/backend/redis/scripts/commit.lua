@@ -21,10 +21,10 @@ ARGV[3…] the steps, each one or two texts:
          `key expires changed requestHash`, key: what to remember of the step before
          Versions are whole numbers, times ms, `-` stands for none; rest and record are JSON.
 
-Returns  `began floor logged loggedAtBase base`, began is 1 or 0: they are stored; after a removal `began`
+Returns  `began awaited head`: they are stored. began: 1 when the fresh epoch was, else 0; awaited: 1 when others wait
          { 'duplicate', index of the write, outcome }
          { 'wait', place }: others lost before and have the turn
-         { 'behind', false }: nothing is there; { 'behind', { 't', head } }; { 'behind', view }: see view.lua
+         { 'behind', … }: see behind.lua
 ]]
 local prefix, headKey, base = KEYS[1], KEYS[2], ARGV[1]
 local id = string.sub(headKey, #prefix + 6)
@@ -66,39 +66,24 @@ end
 
 -- Base?
 if base == '-' and text or base ~= '-' and not (text and string.find(text, base .. ' ', 1, true) == 1) then
-  if not text then
-    return { 'behind', false }
-  end
-  if tonumber(attempt) >= 1 then
+  if text and tonumber(attempt) >= 1 then
     line = line or openLine(lineKey)
-    line.join(writer)
-  end
-  local h = parseHead(text)
-  if h.kind == 't' then
-    return { 'behind', { 't', text } }
-  end
-  local from
-  local baseEpoch, baseVersion = string.match(base, '^c (%S+) (%S+)')
-  if not baseEpoch then
-    -- The whole epoch, for a writer that knew of no context: it comes again soon, and a long log is not read for it.
-    if h.oldest == h.first and tonumber(h.version) - tonumber(h.first) < 1024 then
-      from = whole(tonumber(h.first) - 1)
+    if line.join(writer) == 1 and string.sub(text, 1, 1) == 'c' then
+      -- Now there is somebody that change.lua, which does not look, must not overtake.
+      editHead(headKey, parseHead(text))
+      text = redis.call('GET', headKey)
     end
-  elseif baseEpoch == h.epoch and tonumber(baseVersion) >= tonumber(h.floor) and tonumber(baseVersion) <= tonumber(h.version) then
-    from = baseVersion
   end
-  local have = hasState == '1' and baseEpoch == h.epoch and baseVersion or nil
-  local view = viewOf(prefix, id, h, text, { from = from, have = have, needsState = true })
-  return view.err and view or { 'behind', view }
+  return behind(prefix, id, text, { base = base, hasState = hasState == '1' })
 end
 
 -- Store.
 local logKey = prefix .. 'log:' .. id
 local isLive = text and string.sub(text, 1, 1) == 'c'
-local epoch, version, touches, wroteLast, first, floor, oldest, expires, ttl, logBase, checkpoint, logged, loggedAtBase,
-  dueContext, dueDeltas, rest
+local epoch, version, touches, edits, wroteLast, first, floor, oldest, expires, ttl, logBase, checkpoint, logged,
+  loggedAtBase, dueContext, dueDeltas, rest
 if isLive then
-  epoch, version, touches, wroteLast, first, floor, oldest, expires, ttl, logBase, checkpoint, logged, loggedAtBase,
+  epoch, version, touches, edits, wroteLast, first, floor, oldest, expires, ttl, logBase, checkpoint, logged, loggedAtBase,
     dueContext, dueDeltas, rest = string.match(text, liveHead)
 elseif text then
   epoch, version = string.match(text, '^t (%S+) (%S+)')
@@ -138,7 +123,7 @@ while at <= steps do
     redis.call('SET', headKey, text or '-')
     redis.call('DEL', logKey, prefix .. 'checkpoint:' .. id)
     isLive, tombstone = true, nil
-    touches, wroteLast, oldest, dueContext, dueDeltas = '0', server, version, '-', '-'
+    touches, edits, wroteLast, oldest, dueContext, dueDeltas = '0', '0', server, version, '-', '-'
     logBase, checkpoint, loggedAtBase = whole(tonumber(version) - 1), '0', '0'
     -- What it takes to make the context anew is as good as a checkpoint: its creating delta does not count.
     logged = whole(-#record)
@@ -194,17 +179,15 @@ while at <= steps do
   end
 end
 
+local after = tombstone
 if isLive then
-  redis.call('SET', headKey, table.concat({
-    'c', epoch, version, touches, wroteLast, first, floor, oldest, expires, ttl, logBase, checkpoint, logged,
+  after = table.concat({
+    'c', epoch, version, touches, edits, wroteLast, first, floor, oldest, expires, ttl, logBase, checkpoint, logged,
     loggedAtBase, dueContext, dueDeltas, rest,
-  }, ' '))
-else
-  redis.call('SET', headKey, tombstone)
+  }, ' ')
 end
-if line then
-  line.leave(writer)
-end
+redis.call('SET', headKey, after)
+local isAwaited = line and line.leave(writer) and 1 or 0
 
 -- Each commit that remembers keys forgets twice as many that have run out, so that they never pile up.
 if keys ~= '0' then
@@ -218,7 +201,4 @@ end
 for _, message in ipairs(messages) do
   announce(prefix, id, message)
 end
-if isLive then
-  return table.concat({ began, floor, logged, loggedAtBase, logBase }, ' ')
-end
-return whole(began)
+return began .. ' ' .. isAwaited .. ' ' .. after

@@ -23,7 +23,7 @@ end
 if h.expires == '-' or tonumber(h.expires) > tonumber(now) then
   if h.dueContext ~= h.expires then
     h.dueContext = h.expires
-    redis.call('SET', headKey, formatHead(h))
+    editHead(headKey, h)
     if h.expires == '-' then
       redis.call('ZREM', prefix .. 'due:context', id)
     else

@@ -1,10 +1,12 @@
 --[[
 The head of a context: one line of text, its fields separated by spaces. `-` stands for none.
 
-  live       c epoch version touches server first floor oldest expires ttl base checkpoint logged loggedAtBase
+  live       c epoch version touches edits server first floor oldest expires ttl base checkpoint logged loggedAtBase
              dueContext dueDeltas rest
   tombstone  t epoch version cause at writeId
 
+  edits         rises whenever the line changes without a write of the context, or a writer begins to wait: with the
+                fields before it, it tells one line from every other
   server        identity of the server that wrote it last
   first, floor  versions, see `Head` in backend.ts
   oldest        version of the oldest delta that may be shown; the log may hold more
@@ -15,10 +17,10 @@ The head of a context: one line of text, its fields separated by spaces. `-` sta
   dueContext    the score in the index, maybe earlier than `expires`; dueDeltas likewise
   rest          JSON, nothing to a script
 
-commit.lua reads and writes the line by itself, field by field: it is the one script whose speed counts.
+commit.lua and change.lua read and write the line by themselves: they are what a write costs.
 ]]
 local liveHead =
-  '^c (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$'
+  '^c (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$'
 
 local function parseHead(text)
   if not text then
@@ -27,20 +29,21 @@ local function parseHead(text)
   if string.sub(text, 1, 1) == 't' then
     return { kind = 't', at = string.match(text, '^t %S+ %S+ %S+ (%S+) ') }
   end
-  local epoch, version, touches, server, first, floor, oldest, expires, ttl, base, checkpoint, logged, loggedAtBase,
-    dueContext, dueDeltas, rest = string.match(text, liveHead)
+  local epoch, version, touches, edits, server, first, floor, oldest, expires, ttl, base, checkpoint, logged,
+    loggedAtBase, dueContext, dueDeltas, rest = string.match(text, liveHead)
   return {
-    kind = 'c', epoch = epoch, version = version, touches = touches, server = server, first = first, floor = floor,
-    oldest = oldest, expires = expires, ttl = ttl, base = base, checkpoint = checkpoint, logged = logged,
+    kind = 'c', epoch = epoch, version = version, touches = touches, edits = edits, server = server, first = first,
+    floor = floor, oldest = oldest, expires = expires, ttl = ttl, base = base, checkpoint = checkpoint, logged = logged,
     loggedAtBase = loggedAtBase, dueContext = dueContext, dueDeltas = dueDeltas, rest = rest,
   }
 end
 
-local function formatHead(h)
-  return table.concat({
-    'c', h.epoch, h.version, h.touches, h.server, h.first, h.floor, h.oldest, h.expires, h.ttl, h.base, h.checkpoint,
-    h.logged, h.loggedAtBase, h.dueContext, h.dueDeltas, h.rest,
-  }, ' ')
+-- Stores the line of a live context after an edit.
+local function editHead(headKey, h)
+  redis.call('SET', headKey, table.concat({
+    'c', h.epoch, h.version, h.touches, whole(tonumber(h.edits) + 1), h.server, h.first, h.floor, h.oldest, h.expires,
+    h.ttl, h.base, h.checkpoint, h.logged, h.loggedAtBase, h.dueContext, h.dueDeltas, h.rest,
+  }, ' '))
 end
 
 local function formatTombstone(position, cause, at, writeId)

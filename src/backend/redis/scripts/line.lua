@@ -56,12 +56,14 @@ local function openLine(key, text)
     return place
   end
 
+  -- Returns whether others wait on.
   function line.leave(writer)
     local place = placeOf(writer)
     if place then
       table.remove(waiting, place)
       store()
     end
+    return #waiting > 0
   end
 
   return line

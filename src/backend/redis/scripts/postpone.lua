@@ -14,6 +14,6 @@ if h.kind ~= 'c' or h.expires ~= ARGV[1] then
   return 0
 end
 h.dueContext = ARGV[2]
-redis.call('SET', headKey, formatHead(h))
+editHead(headKey, h)
 redis.call('ZADD', prefix .. 'due:context', ARGV[2], string.sub(headKey, #prefix + 6))
 return 1

@@ -40,7 +40,7 @@ if count > 0 then
   h.floor = larger(h.floor, whole(dropped))
 end
 h.dueDeltas = due
-redis.call('SET', headKey, formatHead(h))
+editHead(headKey, h)
 if due == '-' then
   redis.call('ZREM', prefix .. 'due:deltas', id)
 else
