@@ -50,10 +50,8 @@ export class Contexts {
 
   /** Replaces what was seen. */
   set(id: string, seen: Seen | Absent): void {
-    // The cache weighs an entry only when it is new to it.
-    this.#seen.delete(id);
-    if (seen.kind === 'absent') return;
-    this.#seen.set(id, seen, { size: entryBytes + (seen.kind === 'context' ? seen.head.stateBytes : 0) });
+    if (seen.kind === 'absent') this.#seen.delete(id);
+    else this.#seen.set(id, seen, { size: entryBytes + (seen.kind === 'context' ? seen.head.stateBytes : 0) });
   }
 
   /**
