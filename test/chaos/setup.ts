@@ -103,6 +103,8 @@ function sentinelFaults(set: RedisSentinel): readonly Fault[] {
         await until('another master', async () => (await set.master()) !== master, 30_000);
         await Promise.all(replicas.map(relink));
         await master.start();
+        // Its configuration may be of a time when it was a replica without a link: the sentinels have it written down.
+        await relink(master);
         await set.settled();
         return { target: master.address, losesFromMs, ...other };
       },

@@ -113,9 +113,12 @@ export class RedisSentinel {
     return this.master();
   }
 
-  /** Resolves when all sentinels that run name the same master, which is one, and all other servers that run follow it. */
+  /**
+   * Resolves when all sentinels that run name the same master, which is one, and all other servers that run follow it.
+   * Sentinels that were started again have Redis' own periods, with which an old master is taken back within a minute.
+   */
   async settled(): Promise<void> {
-    await until('the sentinels to settle', () => this.#isSettled().catch(() => false), 30_000);
+    await until('the sentinels to settle', () => this.#isSettled().catch(() => false), 120_000);
   }
 
   async #isSettled(): Promise<boolean> {
