@@ -38,13 +38,18 @@ const maxBatch = 256;
 /** Nothing is known of an id, or there is nothing. */
 export const absent: Absent = Object.freeze({ kind: 'absent' });
 
-/** The next writes that may be committed together: at most one for each idempotency key. */
+/**
+ * The next writes that may be committed together: at most one for each idempotency key, and one that expects an epoch
+ * only as the first. With a change before it the store may begin another epoch, under another server identity, and the
+ * expectation, true when it was planned, would not be when it is stored.
+ */
 export function takeBatch(waiting: Pending[]): Pending[] {
   const keys = new Set<string>();
   let size = 0;
   for (const { request } of waiting) {
     const key = request.idempotency?.key;
     if (size === maxBatch || (key !== undefined && keys.has(key))) break;
+    if (size > 0 && request.expectedEpoch !== undefined) break;
     if (key !== undefined) keys.add(key);
     size++;
   }

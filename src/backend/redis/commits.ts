@@ -190,6 +190,8 @@ export class Commits {
     if (state === undefined || this.#checkpoints.has(id)) return;
     const { client, keys } = this.#store;
     const args = [`${head.epoch} ${head.version} ${logged}`, JSON.stringify(state)];
+    // It edits the line: the next write learns the new one on the long way, in one trip, rather than fail on the short.
+    this.#contexts.hesitate(id);
     const sent = client.run(scripts.checkpoint, keys.context(id), args).then(
       () => undefined,
       // The next one does as well.
