@@ -7,7 +7,7 @@ import { startCluster } from '../support/redis/cluster.ts';
 import { hang } from '../support/redis/faults.ts';
 import { startSentinel } from '../support/redis/sentinel.ts';
 import { type RedisServer, startRedis } from '../support/redis/server.ts';
-import { soon } from '../support/wait.ts';
+import { soon, until } from '../support/wait.ts';
 import { failureOf, openClient, type TestedClient } from './redis-clients.ts';
 
 /** What it says of a mistake, which it says long before its time is over, and warns of once. */
@@ -57,15 +57,12 @@ describe('with a password', () => {
     await failureOf(client.ping());
     await server.cli('ACL', 'SETUSER', 'late', 'on', '>hush', '~*', '&*', '+@all');
     // While it is refused it is said at once.
-    for (let isUp = false; !isUp; ) {
-      isUp = await client.ping().then(
+    await until('the user to be let in', () =>
+      client.ping().then(
         () => true,
         () => false,
-      );
-      await new Promise((resolve) => {
-        setTimeout(resolve, 20);
-      });
-    }
+      ),
+    );
     expect(client.warnings.at(-1)).toMatch(/ is there again$/);
   });
 });

@@ -4,6 +4,7 @@ import type { FaultRecord, WriteRecord } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import { isUnknown, type Life, landingMs, type Place } from './lives.ts';
 
+/** Reports losses without a cause, holes, writes stored twice or out of order, and epochs that began without a cause. */
 export function checkChain(ledger: Ledger): void {
   checkLosses(ledger);
   checkHoles(ledger);

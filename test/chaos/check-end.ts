@@ -6,6 +6,7 @@ import type { FinalRecord } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import type { Life } from './lives.ts';
 
+/** Reports who ended anywhere else than where the context did, and what is missing from the deltas listed there. */
 export function checkEnd(ledger: Ledger, documents: Documents): void {
   const last = ledger.lives.at(-1);
   if (ledger.history.finals.length === 0) ledger.report('end', 'nobody could be asked for the context at the end');

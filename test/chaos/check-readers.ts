@@ -10,6 +10,7 @@ import type { Ledger } from './ledger.ts';
 /** What a reader was told last. */
 type Told = { readonly kind: 'nothing' } | ({ readonly kind: 'position' | 'gone' } & Position);
 
+/** Reports events that do not lead on, are not true, are outdated, or have no cause. */
 export function checkReaders(ledger: Ledger, documents: Documents): void {
   for (const reader of ledger.history.readers) {
     for (const complaint of reader.complaints) ledger.report('answer', `${reader.name} ${complaint}`);

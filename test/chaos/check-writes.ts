@@ -8,6 +8,7 @@ import type { Answer, Attempt, SeenDelta, WriteRecord } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import { landingMs } from './lives.ts';
 
+/** Reports answers that were not true, or not the same when the write was sent again. */
 export function checkWrites(ledger: Ledger, documents: Documents): void {
   const deletes = unsettled(ledger, ({ action }) => action.verb === 'delete');
   for (const write of ledger.history.writes) {

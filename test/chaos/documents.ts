@@ -8,6 +8,7 @@ import { act } from './actions.ts';
 import type { Ledger } from './ledger.ts';
 import type { Life } from './lives.ts';
 
+/** The states of one context, by position. */
 export class Documents {
   readonly #ledger: Ledger;
   readonly #states = new Map<string, Map<number, JsonObject>>();

@@ -28,6 +28,7 @@ interface Visit {
   readonly leave: () => void;
 }
 
+/** Follows one context, over one connection at a time, and writes down what it was told. */
 export class Follower {
   readonly #options: FollowerOptions;
   readonly #connections: Connection[] = [];

@@ -68,6 +68,7 @@ export interface Connection {
   readonly events: readonly SeenEvent[];
 }
 
+/** An event, and when it came. */
 export interface SeenEvent {
   readonly atMs: number;
   readonly event: ContextEvent;
@@ -173,4 +174,5 @@ export const rules = [
   'answer',
 ] as const;
 
+/** The name of one of them. */
 export type Rule = (typeof rules)[number];

@@ -10,6 +10,7 @@ import { readLives } from './evidence.ts';
 import type { ContextHistory, FaultRecord, Report } from './history.ts';
 import { inOrder, isLossBetween, isUnknown, type Life, type Place } from './lives.ts';
 
+/** What the checks ask about one context, and where they report what is wrong. */
 export class Ledger {
   readonly history: ContextHistory;
   readonly report: Report;

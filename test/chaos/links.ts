@@ -39,6 +39,7 @@ const overWebSocket: Transport = (url, subscriber) => {
 /** By name. */
 export const links = { ...transports, WebSocket: overWebSocket } as const satisfies Record<string, Transport>;
 
+/** The name of a transport. */
 export type LinkName = keyof typeof links;
 
 /** What a follower can do with its connection. */

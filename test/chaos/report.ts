@@ -5,7 +5,7 @@ import type { FaultRecord, History } from './history.ts';
 
 /** The counts of a run. */
 export interface Summary {
-  /** Attempts by verb and answer. */
+  /** Attempts by answer. */
   readonly answers: ReadonlyMap<string, number>;
   /** Events by kind. */
   readonly events: ReadonlyMap<string, number>;
@@ -18,6 +18,7 @@ export interface Summary {
   readonly slowestAnswerMs: number;
 }
 
+/** Counts what is in a history. */
 export function summarize(history: History): Summary {
   const answers = new Map<string, number>();
   const events = new Map<string, number>();

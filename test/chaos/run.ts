@@ -239,7 +239,7 @@ class Run {
     const author = { name: 'the last one', random };
     await writer?.write(planLast(author, ++this.#mark, contextId));
     await sleep(index * 10);
-    const request = { ...planLast(author, ++this.#mark, contextId) };
+    const request = planLast(author, ++this.#mark, contextId);
     await writer?.write(index % 4 === 3 ? { ...request, action: { verb: 'delete' } } : request);
   }
 

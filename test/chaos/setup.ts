@@ -19,8 +19,10 @@ export const setupNames = {
   cluster: 'three masters with a replica each: slots move, replicas take over',
 } as const;
 
+/** The name of a set-up. */
 export type SetupName = keyof typeof setupNames;
 
+/** The servers of a run, started. */
 export interface Setup {
   /** What the processes are told to find their store. */
   readonly app: ServerOptions;

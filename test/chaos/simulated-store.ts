@@ -23,6 +23,7 @@ type Done = Extract<Answer, { kind: 'done' }>;
 
 const moment = '2030-01-01T00:00:00.000Z';
 
+/** Answers writes and readers as a right server does; it can be restarted and set back. */
 export class SimulatedStore {
   readonly #rules: Rules;
   #contexts = new Map<string, Stored>();

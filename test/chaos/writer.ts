@@ -35,6 +35,7 @@ export interface WriterOptions {
   readonly end: AbortSignal;
 }
 
+/** Writes until it is stopped, and hands each write with its attempts to the desk. */
 export class Writer {
   readonly #desk: Desk;
   readonly #options: WriterOptions;

@@ -175,6 +175,7 @@ function placeInView(view: View): Position {
   return placeOf(view.kind === 'context' ? view.head : view);
 }
 
+/** Whether a call failed because the store cannot be reached. */
 export function isAway(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'BACKEND_UNAVAILABLE';
 }

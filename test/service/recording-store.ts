@@ -101,6 +101,7 @@ export class RecordingStore extends Delegating {
   }
 }
 
+/** The position of what is not there. */
 export const nowhere: Position = { epoch: '-', version: 0 };
 
 /** Of anything that has a position, or holds a head that has. */
@@ -113,15 +114,18 @@ export function placeOf(there: Position | { readonly head: Position } | { readon
   return { epoch, version };
 }
 
+/** Fails when two states differ, naming what was looked at. */
 export function same(actual: JsonObject, expected: JsonObject, what: string): void {
   const [is, should] = [canonical(actual), canonical(expected)];
   if (is !== should) throw new Error(`${what} is ${is}, not ${should}`);
 }
 
+/** A value as it may stand in a message. */
 export function show(value: unknown): string {
   return JSON.stringify(value) ?? 'nothing';
 }
 
+/** Throws, where an expression is wanted. */
 export function fail(message: string): never {
   throw new Error(message);
 }

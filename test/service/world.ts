@@ -26,6 +26,7 @@ import { fail, placeOf, RecordingStore, same, show } from './recording-store.ts'
 
 const recheckMs = 30_000;
 
+/** Processes on one store and their clients: does what it is told to, and fails when anybody was told what is not so. */
 export class World {
   readonly #setting: Setting;
   readonly #place: Place;
