@@ -40,7 +40,7 @@ describe('checkpoints', () => {
     await cold.close();
   });
 
-  test('a lost one does no harm, a missing one is an error and no state', async () => {
+  test('one that is gone is an error and no state, except to whoever has the state', async () => {
     const backend = await openRedis([server.url]);
     let last = await draft(backend, 'id').set(ballast).store();
     for (let n = 0; n < 100; n++) {
@@ -117,6 +117,35 @@ describe('a server without memory', () => {
   });
 });
 
+describe('cleanup on a server without memory', () => {
+  test('removes, trims, forgets and postpones: it is what gives memory back', async () => {
+    const own = await startRedis();
+    const backend = await openRedis([own.url]);
+    const due = await (await history(backend, 'due', 1)).set({ n: 2 }, { ttlMs: 10 }).store();
+    await (await history(backend, 'later', 1)).set({ n: 2 }, { ttlMs: 10 }).store();
+    await (await history(backend, 'gone', 1)).remove().store();
+    await history(backend, 'long', 5);
+    await (await (await history(backend, 'early', 1)).touch({ ttlMs: 10 }).store()).touch({ ttlMs: 50 }).store();
+    const heal = await fillMemory(own);
+    const lease = await backend.lease('cleanup', 100, start);
+    expect(lease?.fence).toBe(1);
+    expect(await lease?.renew(start + 1)).toBe(true);
+    expect(await backend.expire('due', start + 10)).toMatchObject({ version: due.head.version });
+    await backend.postpone('later', start + 10, start + 99);
+    expect(await backend.expire('early', start + 10)).toBeUndefined();
+    expect(await backend.trimDeltas('long', start + 2)).toBe(3);
+    expect(await backend.purgeTombstone('gone', start)).toBe(true);
+    await lease?.release();
+    expect(await backend.due('context', start + 100, { limit: 9 })).toEqual([
+      { id: 'early', dueMs: start + 50 },
+      { id: 'later', dueMs: start + 99 },
+    ]);
+    await heal();
+    await backend.close();
+    await own.stop();
+  });
+});
+
 describe('the line of writers', () => {
   test('who lost twice has the turn, and others wait for it', async () => {
     const [one, two, three] = await threeProcesses();
@@ -137,6 +166,16 @@ describe('the line of writers', () => {
     await Promise.all([one, two, three].map((backend) => backend.close()));
   });
 
+  test('a turn that a clock gave which has gone back keeps nobody waiting', async () => {
+    const backend = await openRedis([server.url], { timeoutMs: 1_000 });
+    const first = await history(backend, 'id', 1);
+    // Without the short way, which does not look at the line.
+    await server.cli('SET', keyOf(backend, 'line'), `somebody:${Date.now() + 60_000}`);
+    await first.set({ n: 2 }, { key: 'k' }).store();
+    expect(await backend.read('id')).toMatchObject({ state: { n: 2 } });
+    await backend.close();
+  });
+
   test('who does not come back loses the turn', async () => {
     const [one, two, three] = await threeProcesses();
     const first = await history(one, 'id', 1);
@@ -153,7 +192,7 @@ describe('the line of writers', () => {
 describe('indexes over all partitions', () => {
   test('2,000 ids are listed, counted and due in order, however unevenly they lie', async () => {
     const backend = await openRedis([server.url]);
-    const keys = new Keys('');
+    const keys = new Keys('any:');
     // Every third is one of a single partition.
     const crowd = Array.from({ length: 200_000 }, (_, n) => `crowd:${n}`)
       .filter((id) => keys.partitionOf(id) === keys.partition(17))

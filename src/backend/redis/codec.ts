@@ -165,7 +165,7 @@ export function tombstoneFrom(text: string): Tombstone {
     kind: 'tombstone',
     epoch,
     version: Number(version),
-    // Written by stepText or expire.lua.
+    // Written by addSteps or expire.lua.
     cause: cause as GoneCause,
     atMs: Number(atMs),
     writeId: writeId.join(' '),
@@ -229,7 +229,7 @@ export function positionFrom(text: string): Position {
   return Object.freeze({ epoch, version: Number(version) });
 }
 
-/** What commit.lua and expire.lua publish. Undefined: nothing of ours. */
+/** What the scripts publish. Undefined: nothing of ours. */
 export function announcementFrom(message: string): Announcement | undefined {
   const [kind, epoch = '', versionText, from, inserted] = message.split(' ', 5);
   const version = Number(versionText);

@@ -29,6 +29,7 @@ export interface Followed {
   readonly line: Line | undefined;
 }
 
+/** What one process remembers, as much as fits in its memory. */
 export class Contexts {
   readonly #seen: LRUCache<string, Seen>;
 
@@ -119,7 +120,7 @@ export class Contexts {
     else this.set(id, { kind: 'context', head: after, state, line });
   }
 
-  /** The next write of the context looks whether somebody waits. */
+  /** The next write of the context takes the long way: somebody waits, or the line is being edited. */
   hesitate(id: string): void {
     const seen = this.#seen.get(id);
     if (seen?.kind === 'context') this.set(id, { kind: 'context', head: seen.head, state: seen.state });

@@ -25,8 +25,16 @@ export class Keys {
   readonly #prefix: string;
   readonly #partitions: readonly string[];
 
-  /** @param prefix what all names begin with; without braces, which would hide the hash tag. */
+  /**
+   * @param prefix what all names begin with.
+   * @throws TypeError for one with braces, which would hide the hash tag.
+   */
   constructor(prefix: string) {
+    if (/[{}\s]/.test(prefix) || prefix === '' || Buffer.byteLength(prefix) > 64) {
+      throw new TypeError(
+        `redisPrefix is ${JSON.stringify(prefix)}; expected 1 to 64 bytes without spaces and braces.`,
+      );
+    }
     this.#prefix = prefix;
     this.#partitions = partitions.map((partition) => `${prefix}{${partition}}:`);
   }

@@ -94,7 +94,7 @@ export class RedisBackend implements Backend {
     });
   }
 
-  /** Of the servers when this process reached them first; before that, nothing. */
+  /** For people and tests: whom this process reached first, see store.ts. '' before that. */
   get serverId(): string {
     return this.#store.serverId;
   }

@@ -22,14 +22,14 @@ export interface RedisClientOptions {
   readonly target: RedisTarget;
   /** Of one call, waiting for a connection included. */
   readonly timeoutMs: number;
-  /** Told when a server goes away or comes back, once each. */
+  /** Told what operators should know, in one line each. */
   readonly onWarning?: ((text: string) => void) | undefined;
 }
 
 /** A command and its arguments. */
 export type CommandLine = readonly [name: string, ...args: Argument[]];
 
-/** Most calls that may be under way. More are refused: nobody waits for them by then. */
+/** Most calls that may be under way. More are refused: they would only fill the memory while Redis is away. */
 const maxCalls = 100_000;
 
 /** How soon a call that was not executed is tried again. */

@@ -22,6 +22,9 @@ export class SentCommand extends Command {
   }
 }
 
+/** What a turn sends goes in pieces of about so many characters. */
+const maxTextLength = 1_048_576;
+
 /**
  * A connection that is up only after its server was looked at: ioredis calls one ready although SELECT failed, and
  * would use another database.
@@ -78,16 +81,21 @@ export class Link {
     this.redis.sendCommand(command, this.#turn as unknown as Parameters<Redis['sendCommand']>[1]);
   }
 
-  /** What was sent in this turn, as ioredis wants a pipeline to be. */
+  #texts: string[] = [];
+  #length = 0;
+
+  /** Takes what is sent in this turn, as ioredis wants a pipeline to be. */
   readonly #turn = {
     isPipeline: true,
     destination: { redis: { stream: undefined } },
-    texts: [] as string[],
     write: (chunk: string | Buffer): void => {
-      const { texts } = this.#turn;
-      if (texts.length === 0) process.nextTick(() => this.#flush());
-      if (typeof chunk === 'string') texts.push(chunk);
-      else {
+      if (this.#texts.length === 0) process.nextTick(() => this.#flush());
+      if (typeof chunk === 'string') {
+        this.#texts.push(chunk);
+        this.#length += chunk.length;
+        // All that waited for a connection is sent in one turn: no text can be as long as that may be.
+        if (this.#length > maxTextLength) this.#flush();
+      } else {
         this.#flush();
         this.redis.stream.write(chunk);
       }
@@ -95,9 +103,10 @@ export class Link {
   };
 
   #flush(): void {
-    const text = this.#turn.texts.join('');
-    this.#turn.texts.length = 0;
-    if (text !== '') this.redis.stream.write(text);
+    const texts = this.#texts;
+    this.#texts = [];
+    this.#length = 0;
+    if (texts.length > 0) this.redis.stream.write(texts.join(''));
   }
 
   /** Something went wrong with the connection. */

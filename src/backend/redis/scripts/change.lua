@@ -21,7 +21,7 @@ local text = redis.call('GET', headKey)
 local id = string.sub(headKey, #prefix + 6)
 local info = redis.call('INFO', 'replication')
 if not string.find(info, 'role:master', 1, true) then
-  return redis.error_reply('READONLY This server is a replica.')
+  return redis.error_reply('READONLY This server is a replica')
 end
 if text and string.sub(text, 1, #start) == start then
   if not string.find(info, ARGV[2], 1, true) then

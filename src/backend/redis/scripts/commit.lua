@@ -119,7 +119,7 @@ while at <= steps do
   elseif kind == 'create' then
     epoch, version, first, floor, trimTo, expires, ttl, inserted, rest =
       string.match(step, '^create (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$')
-    -- Needs memory, so that it is refused when there is none; a removal goes first otherwise.
+    -- First what needs memory: without any the script ends here. DEL would be let through, and all that follows it.
     redis.call('SET', headKey, text or '-')
     redis.call('DEL', logKey, prefix .. 'checkpoint:' .. id)
     isLive, tombstone = true, nil

@@ -1,6 +1,6 @@
 --[[
 Removes a context if it is due, leaves a tombstone and announces it. An entry of the index that was too early is put
-right.
+right. Works without memory, too: a script that has written once may go on.
 
 KEYS[1]  the partition's prefix
 KEYS[2]  the head of the context
@@ -23,10 +23,10 @@ end
 if h.expires == '-' or tonumber(h.expires) > tonumber(now) then
   if h.dueContext ~= h.expires then
     h.dueContext = h.expires
+    -- First what needs no memory, see above.
+    redis.call('ZREM', prefix .. 'due:context', id)
     editHead(headKey, h)
-    if h.expires == '-' then
-      redis.call('ZREM', prefix .. 'due:context', id)
-    else
+    if h.expires ~= '-' then
       redis.call('ZADD', prefix .. 'due:context', h.expires, id)
     end
   end

@@ -17,7 +17,8 @@ The head of a context: one line of text, its fields separated by spaces. `-` sta
   dueContext    the score in the index, maybe earlier than `expires`; dueDeltas likewise
   rest          JSON, nothing to a script
 
-commit.lua and change.lua read and write the line by themselves: they are what a write costs.
+commit.lua reads and writes the line by itself, and for change.lua headText of codec.ts makes it: they are what a write
+costs. All three change with this one.
 ]]
 local liveHead =
   '^c (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$'

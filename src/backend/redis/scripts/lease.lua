@@ -22,6 +22,8 @@ if text then
 end
 
 local function store(newFence, newUntil, newHolder)
+  -- First what needs no memory: cleanup must work when there is none.
+  redis.call('DEL', leaseKey)
   redis.call('SET', leaseKey, whole(newFence) .. ' ' .. whole(newUntil) .. ' ' .. newHolder)
 end
 

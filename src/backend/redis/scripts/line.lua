@@ -9,7 +9,9 @@ local function openLine(key, text)
   local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
   local waiting = {}
   for writer, untilMs in string.gmatch(text or '', '([^:,]+):(%d+)') do
-    if tonumber(untilMs) > now then
+    -- One that is further ahead is of a clock that went back, or of another server's: nobody waits for it.
+    local left = tonumber(untilMs) - now
+    if left > 0 and left <= patience then
       waiting[#waiting + 1] = { writer = writer, untilMs = tonumber(untilMs) }
     end
   end

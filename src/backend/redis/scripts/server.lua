@@ -7,7 +7,7 @@ A replica answers no script: it may lack what was acknowledged.
 local function serverIdentity()
   local role, identity = string.match(redis.call('INFO', 'replication'), 'role:(%a+).-master_replid:(%x+)')
   if role ~= 'master' then
-    return nil, redis.error_reply('READONLY This server is a replica.')
+    return nil, redis.error_reply('READONLY This server is a replica')
   end
   -- Half of it is enough, and in every head.
   return string.sub(identity, 1, 20)

@@ -40,12 +40,13 @@ if count > 0 then
   h.floor = larger(h.floor, whole(dropped))
 end
 h.dueDeltas = due
+-- First what needs no memory: trimming must work when there is none.
+local heldFrom = math.min(tonumber(h.oldest), tonumber(h.base) + 1)
+redis.call('XTRIM', logKey, 'MINID', '~', whole(heldFrom))
 editHead(headKey, h)
 if due == '-' then
   redis.call('ZREM', prefix .. 'due:deltas', id)
 else
   redis.call('ZADD', prefix .. 'due:deltas', due, id)
 end
-local heldFrom = math.min(tonumber(h.oldest), tonumber(h.base) + 1)
-redis.call('XTRIM', logKey, 'MINID', '~', whole(heldFrom))
 return count

@@ -24,7 +24,7 @@ local function viewOf(prefix, id, h, text, options)
       if h.checkpoint == '1' then
         checkpoint = redis.call('GET', prefix .. 'checkpoint:' .. id)
         if not checkpoint then
-          return redis.error_reply('DAMAGED A checkpoint is missing.')
+          return redis.error_reply('DAMAGED A checkpoint is missing')
         end
       end
     end
@@ -33,7 +33,7 @@ local function viewOf(prefix, id, h, text, options)
   if start < version then
     entries = redis.call('XRANGE', prefix .. 'log:' .. id, whole(start + 1) .. '-0', h.version .. '-0')
     if #entries ~= version - start then
-      return redis.error_reply('DAMAGED A delta is missing.')
+      return redis.error_reply('DAMAGED A delta is missing')
     end
   end
   return { 'c', text, options.from or false, source, checkpoint, entries }
