@@ -14,13 +14,13 @@ local function behind(prefix, id, text, options)
   local from
   local baseEpoch, baseVersion = string.match(options.base, '^c (%S+) (%S+)')
   if not baseEpoch then
-    -- The whole epoch, for a writer that knew of no context: it comes again soon, and a long log is not read for it.
+    -- The whole epoch, for a writer that knew of no context. A writer comes again soon: a long log is not read for one.
     if h.oldest == h.first and tonumber(h.version) - tonumber(h.first) < 1024 then
       from = whole(tonumber(h.first) - 1)
     end
   elseif baseEpoch == h.epoch then
     local number = tonumber(baseVersion)
-    if tonumber(h.floor) <= number and number <= tonumber(h.version) then
+    if tonumber(h.floor) <= number and number <= tonumber(h.version) and tonumber(h.version) - number < 1024 then
       from = baseVersion
     end
   end
