@@ -110,7 +110,7 @@ test('GraphiQL opens with three ready-made tabs, without a complaint and without
   const page = await openGraphiQL();
   await until('the schema', () => requests.includes(server.url));
   expect(await page.title()).toBe('Chord');
-  expect(await tabsOf(page)).toEqual(['Follow', 'Create', 'List']);
+  await expect.poll(() => tabsOf(page), { timeout: 10_000 }).toEqual(['Follow', 'Create', 'List']);
   await run(page, 'Follow');
   await untilResult(page, { data: { contextChanged: { __typename: 'NoContext' } } });
   const { origin, host } = new URL(server.url);
@@ -154,7 +154,7 @@ test('a reload brings the same tabs back, also after an edit that GraphiQL keeps
   const page = await openGraphiQL();
   await page.reload();
   await page.getByRole('button', { name: 'Execute query' }).waitFor();
-  expect(await tabsOf(page)).toEqual(['Follow', 'Create', 'List']);
+  await expect.poll(() => tabsOf(page), { timeout: 10_000 }).toEqual(['Follow', 'Create', 'List']);
   await page.locator('.graphiql-query-editor .monaco-editor').click();
   await page.keyboard.press('Control+End');
   await page.keyboard.type('# edited');
@@ -167,7 +167,7 @@ test('a reload brings the same tabs back, also after an edit that GraphiQL keeps
   await until('the edited query', async () =>
     (await page.locator('.graphiql-query-editor .view-line').allTextContents()).join('').includes('edited'),
   );
-  expect(await tabsOf(page)).toEqual(['Follow', 'Create', 'List']);
+  await expect.poll(() => tabsOf(page), { timeout: 10_000 }).toEqual(['Follow', 'Create', 'List']);
   expect(complaints).toEqual([]);
 });
 
