@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { onTestFinished } from 'vitest';
-import { RedisClient } from '../../src/backend/redis/connection/client.ts';
-import { parseRedisUrls } from '../../src/backend/redis/connection/target.ts';
-import type { Script } from '../../src/backend/redis/scripts.ts';
-import { BackendUnavailableError } from '../../src/errors.ts';
+import { RedisClient } from '../../../src/backend/redis/connection/client.ts';
+import { parseRedisUrls } from '../../../src/backend/redis/connection/target.ts';
+import type { Script } from '../../../src/backend/redis/scripts.ts';
+import { BackendUnavailableError } from '../../../src/errors.ts';
 
 /** A client of one test, with what it warned of. */
 export interface TestedClient extends RedisClient {

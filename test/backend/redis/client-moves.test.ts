@@ -1,11 +1,11 @@
 /* Calls while another server becomes the master: Sentinels that promote, and a Cluster that moves and promotes. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RedisClient } from '../../src/backend/redis/connection/client.ts';
-import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
-import { hang } from '../support/redis/faults.ts';
-import { type RedisSentinel, startSentinel } from '../support/redis/sentinel.ts';
-import { soon, until } from '../support/wait.ts';
-import { failureOf, increment, openClient, scriptOf } from './redis-clients.ts';
+import type { RedisClient } from '../../../src/backend/redis/connection/client.ts';
+import { failureOf, increment, openClient, scriptOf } from '../../support/redis/clients.ts';
+import { type RedisCluster, startCluster } from '../../support/redis/cluster.ts';
+import { hang } from '../../support/redis/faults.ts';
+import { type RedisSentinel, startSentinel } from '../../support/redis/sentinel.ts';
+import { soon, until } from '../../support/wait.ts';
 
 const get = scriptOf("return redis.call('GET', KEYS[2])", false);
 

@@ -1,7 +1,7 @@
 /** Watching the master that Sentinels name: subscriptions are where the writes are. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type RedisSentinel, startSentinel } from '../support/redis/sentinel.ts';
-import { hears, ids, interrupted, moved, openWatcher, subscribersAt } from './redis-watching.ts';
+import { type RedisSentinel, startSentinel } from '../../support/redis/sentinel.ts';
+import { hears, ids, interrupted, moved, openWatcher, subscribersAt } from './watching.ts';
 
 let sentinel: RedisSentinel;
 

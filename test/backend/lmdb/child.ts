@@ -2,8 +2,8 @@
  * Uses data directories in a process that may be killed, or die of what it finds. Told a path it opens that and says
  * so; told a path and ids it looks around there.
  */
-import { LmdbBackend } from '../../src/backend/lmdb/lmdb.ts';
-import { lookAround } from './lmdb-looks.ts';
+import { LmdbBackend } from '../../../src/backend/lmdb/lmdb.ts';
+import { lookAround } from './looks.ts';
 
 process.on('message', (message) => {
   // The parent is ours.

@@ -1,6 +1,6 @@
 import { describe, test } from 'vitest';
-import { backendConformance } from '../../src/conformance/conformance.ts';
-import { openLmdb, reopenLmdb, reopenLmdbElsewhere } from '../support/lmdb.ts';
+import { backendConformance } from '../../../src/conformance/conformance.ts';
+import { openLmdb, reopenLmdb, reopenLmdbElsewhere } from '../../support/lmdb.ts';
 
 backendConformance(
   'lmdb',

@@ -15,22 +15,22 @@ import {
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
-import { LmdbBackend } from '../../src/backend/lmdb/lmdb.ts';
-import { openAbout, openRoot } from '../../src/backend/lmdb/tables.ts';
-import { createChord } from '../../src/chord.ts';
-import { DataDirectoryError } from '../../src/errors.ts';
-import { temporaryDirectory } from '../support/lmdb.ts';
-import { soon } from '../support/wait.ts';
-import { type Look, lookAround } from './lmdb-looks.ts';
+import { LmdbBackend } from '../../../src/backend/lmdb/lmdb.ts';
+import { openAbout, openRoot } from '../../../src/backend/lmdb/tables.ts';
+import { createChord } from '../../../src/chord.ts';
+import { DataDirectoryError } from '../../../src/errors.ts';
+import { temporaryDirectory } from '../../support/lmdb.ts';
+import { soon } from '../../support/wait.ts';
+import { type Look, lookAround } from './looks.ts';
 
 const children = new Set<ChildProcess>();
 afterAll(() => {
   for (const child of children) child.kill('SIGKILL');
 });
 
-/** A process of lmdb-child.ts, killed with the tests of the file. */
+/** A process of child.ts, killed with the tests of the file. */
 export function startChild(): ChildProcess {
-  const child = fork(fileURLToPath(new URL('lmdb-child.ts', import.meta.url)), {
+  const child = fork(fileURLToPath(new URL('child.ts', import.meta.url)), {
     execArgv: ['--import', 'tsx'],
     // LMDB says on the standard error what it thinks of damaged pages.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],

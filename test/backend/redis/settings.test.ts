@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { judgeSettings, type ServerSettings, warnOfSettings } from '../../src/backend/redis/connection/settings.ts';
-import { type RedisServer, startRedis } from '../support/redis/server.ts';
-import { until } from '../support/wait.ts';
-import { openClient } from './redis-clients.ts';
+import { judgeSettings, type ServerSettings, warnOfSettings } from '../../../src/backend/redis/connection/settings.ts';
+import { openClient } from '../../support/redis/clients.ts';
+import { type RedisServer, startRedis } from '../../support/redis/server.ts';
+import { until } from '../../support/wait.ts';
 
 const info = { aof_enabled: '1', maxmemory: '0', maxmemory_policy: 'noeviction', connected_slaves: '0' };
 const config = { appendfsync: 'always', save: '' };

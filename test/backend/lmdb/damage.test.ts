@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { headerProblem } from '../../src/backend/lmdb/header.ts';
-import { LmdbBackend } from '../../src/backend/lmdb/lmdb.ts';
-import { createChord } from '../../src/chord.ts';
-import { temporaryDirectory } from '../support/lmdb.ts';
+import { headerProblem } from '../../../src/backend/lmdb/header.ts';
+import { LmdbBackend } from '../../../src/backend/lmdb/lmdb.ts';
+import { createChord } from '../../../src/chord.ts';
+import { temporaryDirectory } from '../../support/lmdb.ts';
 import {
   copyOf,
   editAbout,
@@ -16,7 +16,7 @@ import {
   usedBytes,
   writtenStore,
   zeroPage,
-} from './lmdb-directories.ts';
+} from './directories.ts';
 
 describe('a store that is not whole is refused, and stays as it is', () => {
   test.each([

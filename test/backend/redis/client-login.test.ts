@@ -1,14 +1,14 @@
 /* Who is let in where, and what is said to who is not. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { RedisStoreError } from '../../src/errors.ts';
-import { Command, stopCommands } from '../support/command.ts';
-import { compiled } from '../support/compiled.ts';
-import { startCluster } from '../support/redis/cluster.ts';
-import { hang } from '../support/redis/faults.ts';
-import { startSentinel } from '../support/redis/sentinel.ts';
-import { type RedisServer, startRedis } from '../support/redis/server.ts';
-import { soon, until } from '../support/wait.ts';
-import { failureOf, openClient, type TestedClient } from './redis-clients.ts';
+import { RedisStoreError } from '../../../src/errors.ts';
+import { Command, stopCommands } from '../../support/command.ts';
+import { compiled } from '../../support/compiled.ts';
+import { failureOf, openClient, type TestedClient } from '../../support/redis/clients.ts';
+import { startCluster } from '../../support/redis/cluster.ts';
+import { hang } from '../../support/redis/faults.ts';
+import { startSentinel } from '../../support/redis/sentinel.ts';
+import { type RedisServer, startRedis } from '../../support/redis/server.ts';
+import { soon, until } from '../../support/wait.ts';
 
 /** What it says of a mistake, which it says long before its time is over, and warns of once. */
 async function mistakeOf(client: TestedClient): Promise<string> {
@@ -151,7 +151,7 @@ describe('TLS', () => {
 
 /** Compiles the child, and answers what runs it and says what it printed. */
 async function program(): Promise<(url: string, env?: Record<string, string>) => Promise<string>> {
-  const path = await compiled(new URL('redis-client-child.ts', import.meta.url));
+  const path = await compiled(new URL('client-child.ts', import.meta.url));
   return async (url, env = {}) => {
     const child = new Command(process.execPath, [path, url, '500'], { cwd: '.', env });
     expect(await soon(`the end of the client of ${url}`, child.exit)).toBe(0);

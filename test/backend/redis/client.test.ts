@@ -3,10 +3,10 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { fillMemory, flushScripts, hang, makeReadOnly } from '../support/redis/faults.ts';
-import { type RedisServer, startRedis } from '../support/redis/server.ts';
-import { soon, until } from '../support/wait.ts';
-import { failureOf, increment, keysOf, openClient, scriptOf } from './redis-clients.ts';
+import { failureOf, increment, keysOf, openClient, scriptOf } from '../../support/redis/clients.ts';
+import { fillMemory, flushScripts, hang, makeReadOnly } from '../../support/redis/faults.ts';
+import { type RedisServer, startRedis } from '../../support/redis/server.ts';
+import { soon, until } from '../../support/wait.ts';
 
 const notStored = { outcome: 'NOT_STORED' };
 const unknown = { outcome: 'UNKNOWN' };

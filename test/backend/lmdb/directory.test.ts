@@ -4,10 +4,10 @@ import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileS
 import { basename, join } from 'node:path';
 import { open as openFile } from 'lmdb';
 import { describe, expect, test } from 'vitest';
-import { renewIdentity } from '../../src/backend/lmdb/file.ts';
-import { LmdbBackend } from '../../src/backend/lmdb/lmdb.ts';
-import { createChord } from '../../src/chord.ts';
-import { temporaryDirectory } from '../support/lmdb.ts';
+import { renewIdentity } from '../../../src/backend/lmdb/file.ts';
+import { LmdbBackend } from '../../../src/backend/lmdb/lmdb.ts';
+import { createChord } from '../../../src/chord.ts';
+import { temporaryDirectory } from '../../support/lmdb.ts';
 import {
   aboutOf,
   answerOf,
@@ -18,7 +18,7 @@ import {
   startChild,
   touch,
   writtenStore,
-} from './lmdb-directories.ts';
+} from './directories.ts';
 
 function inUse(path: string, pid: number | undefined): string {
   return `The data directory ${path} is in use by another process (process ${pid}). Stop that one, or choose another directory.`;

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { beyond, encodeKey, KeyReader } from '../../src/backend/lmdb/keys.ts';
-import { compareUtf8 } from '../../src/backend/order.ts';
+import { beyond, encodeKey, KeyReader } from '../../../src/backend/lmdb/keys.ts';
+import { compareUtf8 } from '../../../src/backend/order.ts';
 
 /** What an id or a key may be: well-formed, no NUL; control characters and long ones above all. */
 const text = fc

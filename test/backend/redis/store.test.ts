@@ -1,14 +1,14 @@
 /** What only this store does: checkpoints, server identities, the line of writers, large indexes, what is in its keys. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Keys } from '../../src/backend/redis/keys.ts';
-import { assertBehind, assertCommitted } from '../../src/conformance/check.ts';
-import { draft, history, start } from '../../src/conformance/draft.ts';
-import type { JsonObject } from '../../src/delta/json.ts';
-import { RedisStoreError } from '../../src/errors.ts';
-import { openRedis, openRedisAgain, type TestedRedis } from '../support/redis/backend.ts';
-import { fillMemory, makeReadOnly } from '../support/redis/faults.ts';
-import { type RedisServer, startRedis } from '../support/redis/server.ts';
-import { until } from '../support/wait.ts';
+import { Keys } from '../../../src/backend/redis/keys.ts';
+import { assertBehind, assertCommitted } from '../../../src/conformance/check.ts';
+import { draft, history, start } from '../../../src/conformance/draft.ts';
+import type { JsonObject } from '../../../src/delta/json.ts';
+import { RedisStoreError } from '../../../src/errors.ts';
+import { openRedis, openRedisAgain, type TestedRedis } from '../../support/redis/backend.ts';
+import { fillMemory, makeReadOnly } from '../../support/redis/faults.ts';
+import { type RedisServer, startRedis } from '../../support/redis/server.ts';
+import { until } from '../../support/wait.ts';
 
 let server: RedisServer;
 beforeAll(async () => {

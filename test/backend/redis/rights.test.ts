@@ -2,14 +2,14 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { RedisBackend } from '../../src/backend/redis/redis.ts';
-import { assertBehind } from '../../src/conformance/check.ts';
-import { draft, history, start } from '../../src/conformance/draft.ts';
-import { blocksOf, checkout, read } from '../docs/pages.ts';
-import { openRedis } from '../support/redis/backend.ts';
-import { startCluster } from '../support/redis/cluster.ts';
-import { startSentinel } from '../support/redis/sentinel.ts';
-import { type RedisServer, startRedis } from '../support/redis/server.ts';
+import { RedisBackend } from '../../../src/backend/redis/redis.ts';
+import { assertBehind } from '../../../src/conformance/check.ts';
+import { draft, history, start } from '../../../src/conformance/draft.ts';
+import { blocksOf, checkout, read } from '../../docs/pages.ts';
+import { openRedis } from '../../support/redis/backend.ts';
+import { startCluster } from '../../support/redis/cluster.ts';
+import { startSentinel } from '../../support/redis/sentinel.ts';
+import { type RedisServer, startRedis } from '../../support/redis/server.ts';
 
 const prefix = 'chord:';
 

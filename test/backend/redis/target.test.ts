@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { describeTarget, parseRedisUrls, splitUrls } from '../../src/backend/redis/connection/target.ts';
+import { describeTarget, parseRedisUrls, splitUrls } from '../../../src/backend/redis/connection/target.ts';
 
 describe('one server', () => {
   test.each([

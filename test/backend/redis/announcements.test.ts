@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { type RedisServer, startRedis } from '../support/redis/server.ts';
-import { soon, until } from '../support/wait.ts';
-import { ids, interrupted, moved, openWatcher, subscribersAt, type Watcher } from './redis-watching.ts';
+import { type RedisServer, startRedis } from '../../support/redis/server.ts';
+import { soon, until } from '../../support/wait.ts';
+import { ids, interrupted, moved, openWatcher, subscribersAt, type Watcher } from './watching.ts';
 
 let server: RedisServer;
 

@@ -1,19 +1,10 @@
 /** Watching over a Cluster: subscriptions are where the slots are, and follow them. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
-import type { RedisServer } from '../support/redis/server.ts';
-import { until } from '../support/wait.ts';
-import {
-  hears,
-  ids,
-  interrupted,
-  moved,
-  openWatcher,
-  subscribersAt,
-  type Watcher,
-  type Watching,
-} from './redis-watching.ts';
+import { type RedisCluster, startCluster } from '../../support/redis/cluster.ts';
+import type { RedisServer } from '../../support/redis/server.ts';
+import { until } from '../../support/wait.ts';
+import { hears, ids, interrupted, moved, openWatcher, subscribersAt, type Watcher, type Watching } from './watching.ts';
 
 let cluster: RedisCluster;
 

@@ -1,5 +1,5 @@
 /* A process with a Redis that hangs, which says where it is and is then killed by its test. */
-import { startRedis } from '../support/redis/server.ts';
+import { startRedis } from './server.ts';
 
 const server = await startRedis();
 server.pause();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { backendConformance } from '../../src/conformance/conformance.ts';
-import { openRedis, openRedisAgain, type TestedRedis } from '../support/redis/backend.ts';
-import { type RedisServer, startRedis } from '../support/redis/server.ts';
+import { backendConformance } from '../../../src/conformance/conformance.ts';
+import { openRedis, openRedisAgain, type TestedRedis } from '../../support/redis/backend.ts';
+import { type RedisServer, startRedis } from '../../support/redis/server.ts';
 
 let server: RedisServer;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { createChord } from '../../src/chord.ts';
-import { openLmdb, reopenLmdb } from '../support/lmdb.ts';
+import { createChord } from '../../../src/chord.ts';
+import { openLmdb, reopenLmdb } from '../../support/lmdb.ts';
 
 /*
  * A page that comes and goes within one commit is never written, also when it is the last one that LMDB counts: a file

@@ -1,12 +1,12 @@
 /** Watching contexts over Redis as one process does, and publishing as another does. */
 import { onTestFinished } from 'vitest';
-import type { Announcement } from '../../src/backend/backend.ts';
-import { Announcements } from '../../src/backend/redis/announcements/announcements.ts';
-import { RedisClient } from '../../src/backend/redis/connection/client.ts';
-import { parseRedisUrls } from '../../src/backend/redis/connection/target.ts';
-import { Keys } from '../../src/backend/redis/keys.ts';
-import type { RedisServer } from '../support/redis/server.ts';
-import { Inbox, until } from '../support/wait.ts';
+import type { Announcement } from '../../../src/backend/backend.ts';
+import { Announcements } from '../../../src/backend/redis/announcements/announcements.ts';
+import { RedisClient } from '../../../src/backend/redis/connection/client.ts';
+import { parseRedisUrls } from '../../../src/backend/redis/connection/target.ts';
+import { Keys } from '../../../src/backend/redis/keys.ts';
+import type { RedisServer } from '../../support/redis/server.ts';
+import { Inbox, until } from '../../support/wait.ts';
 
 /** What a listener is told when announcements may have been lost. */
 export const interrupted: Announcement = { kind: 'interrupted' };

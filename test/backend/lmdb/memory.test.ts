@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { createChord } from '../../src/chord.ts';
-import { openLmdb } from '../support/lmdb.ts';
+import { createChord } from '../../../src/chord.ts';
+import { openLmdb } from '../../support/lmdb.ts';
 
 const mib = 1024 * 1024;
 

@@ -6,12 +6,12 @@ import { createConnection } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { describe, expect, test } from 'vitest';
-import { startCluster } from '../support/redis/cluster.ts';
-import { crash } from '../support/redis/faults.ts';
-import { startSentinel } from '../support/redis/sentinel.ts';
-import { startRedis } from '../support/redis/server.ts';
-import { freshPrefix, sharedCluster, sharedRedis, sharedSentinel } from '../support/redis/shared.ts';
-import { soon, until } from '../support/wait.ts';
+import { soon, until } from '../wait.ts';
+import { startCluster } from './cluster.ts';
+import { crash } from './faults.ts';
+import { startSentinel } from './sentinel.ts';
+import { startRedis } from './server.ts';
+import { freshPrefix, sharedCluster, sharedRedis, sharedSentinel } from './shared.ts';
 
 describe('a server', () => {
   test('is gone with its files when it is stopped', async () => {
@@ -27,7 +27,7 @@ describe('a server', () => {
   });
 
   test('and its files do not outlive a process that is killed, even when it hangs', async () => {
-    const child = fork(fileURLToPath(new URL('redis-servers-child.ts', import.meta.url)), {
+    const child = fork(fileURLToPath(new URL('servers-child.ts', import.meta.url)), {
       execArgv: ['--import', 'tsx'],
     });
     const [message] = await soon('the child', once(child, 'message'));

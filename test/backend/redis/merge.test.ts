@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { mergeFirst } from '../../src/backend/redis/merge.ts';
+import { mergeFirst } from '../../../src/backend/redis/merge.ts';
 
 const numbers = fc.array(fc.nat({ max: 500 }), { maxLength: 120 });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { backendConformance } from '../../src/conformance/conformance.ts';
-import { openRedis, openRedisAgain, type TestedRedis } from '../support/redis/backend.ts';
-import { type RedisCluster, startCluster } from '../support/redis/cluster.ts';
+import { backendConformance } from '../../../src/conformance/conformance.ts';
+import { openRedis, openRedisAgain, type TestedRedis } from '../../support/redis/backend.ts';
+import { type RedisCluster, startCluster } from '../../support/redis/cluster.ts';
 
 let cluster: RedisCluster;
 beforeAll(async () => {

@@ -2,9 +2,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openRoot, openTables, sizeOf } from '../../src/backend/lmdb/tables.ts';
-import { draft, history, start } from '../../src/conformance/draft.ts';
-import { openLmdb, pathOf } from '../support/lmdb.ts';
+import { openRoot, openTables, sizeOf } from '../../../src/backend/lmdb/tables.ts';
+import { draft, history, start } from '../../../src/conformance/draft.ts';
+import { openLmdb, pathOf } from '../../support/lmdb.ts';
 
 test('outcomes that have run out do not pile up, however many writers share a flush', async () => {
   const backend = openLmdb();

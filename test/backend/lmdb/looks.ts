@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { LmdbBackend } from '../../src/backend/lmdb/lmdb.ts';
-import { createChord } from '../../src/chord.ts';
-import { DataDirectoryError } from '../../src/errors.ts';
-import type { Chord } from '../../src/service/chord.ts';
-import { canonical } from '../delta/oracles.ts';
+import { LmdbBackend } from '../../../src/backend/lmdb/lmdb.ts';
+import { createChord } from '../../../src/chord.ts';
+import { DataDirectoryError } from '../../../src/errors.ts';
+import type { Chord } from '../../../src/service/chord.ts';
+import { canonical } from '../../delta/oracles.ts';
 
 /** What somebody who reads all of a directory is told. */
 export type Look =

@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
-import { cutConnections, fillMemory, flushScripts, hang, holdCommands, makeReadOnly } from '../support/redis/faults.ts';
-import { type RedisServer, startRedis } from '../support/redis/server.ts';
-import { soon } from '../support/wait.ts';
+import { soon } from '../wait.ts';
+import { cutConnections, fillMemory, flushScripts, hang, holdCommands, makeReadOnly } from './faults.ts';
+import { type RedisServer, startRedis } from './server.ts';
 
 test('a fault cuts the connections of a kind', async () => {
   await using server = await startRedis();

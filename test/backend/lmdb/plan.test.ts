@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { baseVersion } from '../../src/backend/lmdb/records.ts';
-import { dueKinds } from '../../src/backend/lmdb/tables.ts';
-import { equal, type JsonObject } from '../../src/delta/json.ts';
-import { weight } from '../../src/delta/weight.ts';
-import { bytesOf, id, PlannedContext, rowsOf, startMs } from './planned-context.ts';
+import { baseVersion } from '../../../src/backend/lmdb/records.ts';
+import { dueKinds } from '../../../src/backend/lmdb/tables.ts';
+import { equal, type JsonObject } from '../../../src/delta/json.ts';
+import { weight } from '../../../src/delta/weight.ts';
+import { bytesOf, id, PlannedContext, rowsOf, startMs } from '../planned-context.ts';
 
 const nested: JsonObject = Object.fromEntries(
   Array.from({ length: 100 }, (_, part) => [
