@@ -4,15 +4,18 @@ import type { Backend } from './backend/backend.ts';
 import { renewIdentity } from './backend/lmdb/file.ts';
 import { LmdbBackend } from './backend/lmdb/lmdb.ts';
 import { MemoryBackend } from './backend/memory.ts';
-import { reach } from './backend/redis/connection/reach.ts';
+import type { Log } from './backend/redis/connection/log.ts';
 import { splitUrls } from './backend/redis/connection/target.ts';
 import { RedisBackend } from './backend/redis/redis.ts';
 import { type ChordOptions, chordOptionsOf, createService } from './chord.ts';
+import { completeOptions } from './config/complete.ts';
 import { ConfigError } from './config/config-error.ts';
-import { completeOptions, type OptionValues } from './config/table.ts';
+import type { OptionValues } from './config/table.ts';
+import { RedisStoreError } from './errors.ts';
 import { createExporter, createProvider, type ExternalName } from './external/builtin.ts';
 import type { Exporter, Provider } from './external/external.ts';
 import { createLogger, type LogFormat, type Logger, type LogLevel } from './observability/logger.ts';
+import { announceArrival, reach } from './reach.ts';
 import { ChordServer, type ServerStats } from './server/server.ts';
 import type { Chord, ChordStats } from './service/chord.ts';
 
@@ -60,6 +63,8 @@ export interface AppOptions extends Omit<ChordOptions, 'backend' | 'exporter' | 
   readonly port?: number | undefined;
   /** A subscriber to whom nothing can be written for so long is disconnected, in ms. Default 60 s. */
   readonly slowReaderTimeoutMs?: number | undefined;
+  /** How long everything is still served when the server stops, while /ready says 503, in ms. Default 0. */
+  readonly drainDelayMs?: number | undefined;
   /** How long requests in flight may take to finish when the server stops, in ms. Default 10 s. */
   readonly drainTimeoutMs?: number | undefined;
   /** How often cleanup runs at least, in ms; 0: `start` starts none. Default 1 h. */
@@ -80,14 +85,15 @@ export interface App extends AsyncDisposable {
   readonly chord: Chord;
   /**
    * Listens. With the backend `redis` it waits for that first, `redisTimeoutMs` at most: when it is away by then, the
-   * server starts all the same and is not ready before it comes.
+   * server starts all the same, answers `isReady: false`, and is ready when it comes.
    *
-   * @throws what listening reports, for example EADDRINUSE; RedisStoreError when Redis cannot be used as it is.
+   * @throws what listening reports, for example EADDRINUSE; RedisStoreError when Redis cannot be used as it is. Then the
+   * app has stopped.
    */
-  start(): Promise<{ readonly url: string }>;
+  start(): Promise<{ readonly url: string; readonly isReady: boolean }>;
   /**
    * Sends every subscriber elsewhere, lets requests finish, and closes the store, also one that was passed in. Takes
-   * `drainTimeoutMs` and a little at most.
+   * `drainDelayMs`, `drainTimeoutMs` and a little at most.
    */
   stop(): Promise<void>;
   stats(): ServerStats & ChordStats;
@@ -112,24 +118,43 @@ export function createApp(options: AppOptions = {}): App {
     exporter: configured(() => createExporter(config)),
     provider: configured(() => createProvider(config)),
   };
+  const stopping = new AbortController();
+  let hasFailed = false;
+  // A turn later: what the start fails with is told to whoever started, and not here, too.
+  const onLog: Log = ({ level, text }) => void setImmediate(() => hasFailed || logger[level](text));
   let store: Backend | undefined = own;
   const chord = createService({ ...chordOptionsOf(config), ...parts }, () => {
-    store = openBackend(config, logger);
+    store = openBackend(config, onLog);
     return store;
   });
   const server = new ChordServer({ ...config, chord, logger });
-  const stop = async () => {
-    await server.close();
-    await chord.close();
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopping.abort();
+    stopped ??= server.close().then(() => chord.close());
+    return stopped;
+  };
+  const start = async () => {
+    const redis = store instanceof RedisBackend ? store : undefined;
+    const isReady = redis === undefined || (await reach(redis));
+    const url = await server.listen();
+    if (redis !== undefined && !isReady) {
+      logger.warn('Chord starts without Redis, and is not ready (/ready: 503) until it is there.');
+      // Never rejects.
+      void announceArrival(redis, logger, stopping.signal);
+    }
+    if (config.cleanupIntervalMs > 0) await chord.startCleanup();
+    return { url, isReady };
   };
   return {
     chord,
-    start: async () => {
-      if (store instanceof RedisBackend) await reach(store, (text) => logger.warn(text));
-      const url = await server.listen();
-      if (config.cleanupIntervalMs > 0) await chord.startCleanup();
-      return { url };
-    },
+    start: () =>
+      start().catch(async (error: unknown) => {
+        hasFailed = error instanceof RedisStoreError;
+        // Whoever stops the app hears of what fails then.
+        await stop().catch(() => undefined);
+        throw error;
+      }),
     stop,
     stats: () => ({ ...server.stats, ...chord.stats() }),
     [Symbol.asyncDispose]: stop,
@@ -148,7 +173,7 @@ export async function renewStore({ backend, dataDir }: Pick<OptionValues, 'backe
   return `The store in ${resolve(dataDir)} has the new identity ${await renewIdentity(dataDir)}.`;
 }
 
-function openBackend(config: OptionValues, logger: Logger): Backend {
+function openBackend(config: OptionValues, onLog: Log): Backend {
   const { backend, dataDir, cacheBytes, redisUrl, redisPrefix: prefix, redisTimeoutMs: timeoutMs } = config;
   switch (backend) {
     case 'lmdb':
@@ -157,8 +182,7 @@ function openBackend(config: OptionValues, logger: Logger): Backend {
       return new MemoryBackend();
     case 'redis': {
       const urls = typeof redisUrl === 'string' ? splitUrls(redisUrl) : (redisUrl ?? []);
-      const onWarning = (text: string) => logger.warn(text);
-      return configured(() => RedisBackend.open({ urls, prefix, timeoutMs, cacheBytes, onWarning }));
+      return configured(() => RedisBackend.open({ urls, prefix, timeoutMs, cacheBytes, onLog }));
     }
   }
 }

@@ -1,8 +1,9 @@
 import type { Backend } from './backend/backend.ts';
 import { MemoryBackend } from './backend/memory.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { completeOptions } from './config/complete.ts';
 import { ConfigError } from './config/config-error.ts';
-import { completeOptions, type OptionName, type OptionValues } from './config/table.ts';
+import type { OptionName, OptionValues } from './config/table.ts';
 import { show, suggestion } from './config/words.ts';
 import { type DeltaFormatter, flatFormatter } from './delta/format.ts';
 import type { Exporter, Provider } from './external/external.ts';

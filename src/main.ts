@@ -39,31 +39,41 @@ async function main(argv: readonly string[]): Promise<void> {
 
 async function serve(config: Config<DeltaFormatter>, logger: Logger): Promise<void> {
   const app = build(config, logger);
-  let started: Promise<{ readonly url: string }> | undefined;
-  const stop = async () => {
-    // A start that fails meanwhile is reported below.
-    await started?.catch(() => undefined);
-    await app.stop();
+  let isStopping = false;
+  const stop = () => {
+    isStopping = true;
+    return app.stop();
   };
-  stopOnSignal(stop, logger, config.drainTimeoutMs + 5000);
+  stopOnSignal(stop, logger, config.drainDelayMs + config.drainTimeoutMs + 5000);
   try {
-    started = app.start();
-    const { url } = await started;
+    const { url, isReady } = await app.start();
+    if (isStopping) return;
     const endpoint = new URL('/graphql', url).href;
     const { configFile } = config;
-    logger.info(config.graphiql ? `ready, GraphiQL is at ${endpoint}` : `ready at ${endpoint}`, {
+    const state = isReady ? 'ready' : 'listening';
+    logger.info(config.graphiql ? `${state}, GraphiQL is at ${endpoint}` : `${state} at ${endpoint}`, {
       backend: config.backend,
       ...(config.backend === 'lmdb' ? { dataDir: resolve(config.dataDir) } : {}),
       configFile,
     });
   } catch (error) {
+    // The stop has cut the start short, and ends the process.
+    if (isStopping) return;
     if (error instanceof RedisStoreError) refuse(error);
     fail(startProblem(error, config) ?? (error instanceof Error && error.stack ? error.stack : String(error)), 1);
   }
 }
 
 function build(config: Config<DeltaFormatter>, logger: Logger): App {
-  const { configFile: _configFile, deltaFormatter, timeProvider, exporter, provider, ...options } = config;
+  const {
+    configFile: _configFile,
+    inTheirWords,
+    deltaFormatter,
+    timeProvider,
+    exporter,
+    provider,
+    ...options
+  } = config;
   try {
     return createApp({
       ...options,
@@ -75,6 +85,8 @@ function build(config: Config<DeltaFormatter>, logger: Logger): App {
       ...(timeProvider === undefined ? {} : { clock: { ...systemClock, now: timeProvider } }),
     });
   } catch (error) {
+    // What a part refuses begins with the name of its option.
+    if (error instanceof ConfigError) fail(inTheirWords(error.message), 2);
     return refuse(error);
   }
 }

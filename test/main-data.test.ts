@@ -121,7 +121,7 @@ describe('a directory that cannot be used ends the start with code 2 and one lin
   ])('%s %s with an address that is none does so too', async (...args) => {
     const command = chord('--data-dir', temporaryDirectory(), ...args);
     expect(await command.exit).toBe(2);
-    expect(command.stderr).toMatch(/^chord: (webhookExportUrl|s3Endpoint): expected a URL of http or https\.\n$/);
+    expect(command.stderr).toMatch(/^chord: --(webhook-export-url|s3-endpoint): expected a URL of http or https\.\n$/);
   });
 });
 

@@ -32,7 +32,7 @@ function withApp(body: string, args: readonly string[] = []): Command {
   writeFileSync(
     join(dist, 'app.js'),
     `const url = 'http://127.0.0.1:4000';
-     export const createApp = (options) => ({ start: async () => ({ url }), stop: async () => {}, ${body} });
+     export const createApp = (options) => ({ start: async () => ({ url, isReady: true }), stop: async () => {}, ${body} });
      export const renewStore = undefined;
      setInterval(() => {}, 1000);`,
   );
@@ -57,6 +57,16 @@ describe('without serving', () => {
       [],
       { CHORD_DELTA_THRESHOLD: 'many' },
       'CHORD_DELTA_THRESHOLD is "many"; expected an integer of 0 or more, or none.',
+    ],
+    [
+      ['--backend', 'redis', '--redis-url', 'redis://:hush@one:two'],
+      {},
+      '--redis-url cannot be used: a port is not a number from 1 to 65535.',
+    ],
+    [
+      ['--exporter', 'webhook'],
+      { CHORD_WEBHOOK_EXPORT_URL: 'hush', CHORD_WEBHOOK_SECRET: 'hush' },
+      'CHORD_WEBHOOK_EXPORT_URL: expected a URL of http or https.',
     ],
     [['--prot=1'], {}, 'There is no flag --prot. Did you mean --port? See --help.'],
   ])('a wrong value ends the start with code 2 and one line: %j %j', async (args, env, line) => {
@@ -132,15 +142,22 @@ describe('an address that cannot be used ends the start with code 1 and one line
 });
 
 describe('faults', () => {
-  test('a signal during the start stops what has started', async () => {
-    const command = withApp(`start: () => new Promise((resolve) => {
-      process.once('SIGTERM', () => setTimeout(resolve, 100, { url }));
-      options.logger.info('starting');
-    })`);
+  test.each([
+    ['begins nothing more', 'process.emit("go", { url, isReady: true })'],
+    ['is not reported as its failure', 'process.emit("go", Promise.reject(new Error("cut short")))'],
+  ])('a signal during the start stops the app, which %s', async (_, ending) => {
+    const command = withApp(`
+      start: () => new Promise((resolve) => {
+        process.once('go', resolve);
+        options.logger.info('starting');
+      }),
+      stop: async () => { ${ending}; await new Promise(setImmediate); }`);
     await command.printed(/starting/);
     command.kill('SIGTERM');
     expect(await command.exit).toBe(0);
-    expect(command.stdout).toMatch(/ready[\s\S]*"message":"stopped"/);
+    const messages = [...command.stdout.matchAll(/"message":"([^"]*)"/g)].map(([, message]) => message);
+    expect(messages).toEqual(['starting', 'stopping', 'stopped']);
+    expect(command.stderr).toBe('');
   });
 
   test('a second signal ends a stop that hangs, with code 1', async () => {
@@ -176,7 +193,7 @@ describe('faults', () => {
     ['a rejection that nobody handles', "void Promise.reject(new Error('surprise'))"],
     ['an exception in a callback', "setImmediate(() => { throw new Error('surprise'); })"],
   ])('%s is logged and ends with 1', async (_, statement) => {
-    const command = withApp(`start: async () => { ${statement}; return { url }; }`);
+    const command = withApp(`start: async () => { ${statement}; return { url, isReady: true }; }`);
     expect(await command.exit).toBe(1);
     const line = command.stdout.split('\n').find((text) => text.includes('unexpected error')) ?? '{}';
     expect(JSON.parse(line)).toMatchObject({ level: 'error', error: { message: 'surprise' } });
@@ -190,7 +207,7 @@ describe('faults', () => {
 
   test('the time provider of the file becomes the clock of the app', async () => {
     writeFileSync(join(home, 'time.config.mjs'), 'export default { timeProvider: () => 1234567 };');
-    const command = withApp("start: async () => ({ url: 'http://now-' + options.clock.now() })", [
+    const command = withApp("start: async () => ({ url: 'http://now-' + options.clock.now(), isReady: true })", [
       '--config',
       'time.config.mjs',
     ]);

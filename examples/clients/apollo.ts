@@ -58,7 +58,6 @@ export function followWithApollo({ url, id, onEvent, onError }: FollowOptions): 
   return () => {
     subscription.unsubscribe();
     client.stop();
-    void webSocket.dispose();
   };
 }
 // docs:end

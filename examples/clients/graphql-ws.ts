@@ -38,10 +38,8 @@ export function followWithGraphqlWs({ url, id, onEvent, onError }: FollowOptions
       complete: () => undefined,
     },
   );
-  return () => {
-    unsubscribe();
-    void client.dispose();
-  };
+  // Without a subscription the client closes its connection, or gives up making one.
+  return unsubscribe;
 }
 // docs:end
 

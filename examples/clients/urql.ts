@@ -67,20 +67,17 @@ export function createUrqlClient(url: string) {
       }),
     ],
   });
-  return { client, cached, close: () => webSocket.dispose() };
+  return { client, cached };
 }
 
 export function followWithUrql({ url, id, onEvent, onError }: FollowOptions): () => void {
-  const { client, cached, close } = createUrqlClient(url);
+  const { client, cached } = createUrqlClient(url);
   const { unsubscribe } = client.subscription(gql<FollowData>(followQuery), { id }).subscribe(({ data, error }) => {
     if (error !== undefined) onError(error);
     const context = cached(id);
     if (data === undefined || (context == null && !isGone(data.contextChanged))) return;
     onEvent(data.contextChanged, context?.state);
   });
-  return () => {
-    unsubscribe();
-    void close();
-  };
+  return unsubscribe;
 }
 // docs:end

@@ -1,7 +1,8 @@
+import { complete, labelOf } from './complete.ts';
 import { readEnvironment } from './environment.ts';
 import { configPath, noFile, readFile } from './file.ts';
 import { readFlags } from './flags.ts';
-import { complete, type OptionName, type OptionValues } from './table.ts';
+import { type OptionName, type OptionValues, optionNames } from './table.ts';
 
 /** A configuration as `loadConfig` answers it: complete and checked. */
 export interface Config<Formatter = AnyFormatter> extends OptionValues {
@@ -11,6 +12,8 @@ export interface Config<Formatter = AnyFormatter> extends OptionValues {
   readonly deltaFormatter: Formatter | undefined;
   /** Milliseconds since the Unix epoch. Undefined: the system clock. */
   readonly timeProvider: (() => number) | undefined;
+  /** A message that begins with the name of an option, with that as it was written. */
+  readonly inTheirWords: (message: string) => string;
 }
 
 /** What chord.config.js exports as its default. An absent key and `undefined` mean the default. */
@@ -40,12 +43,17 @@ export async function loadConfig<Formatter = AnyFormatter>(sources: {
   const env = readEnvironment(sources.env);
   const path = configPath(flags.config ?? env.config, sources.cwd);
   const file = path === null ? noFile : await readFile(path);
+  const given = [...file.values, ...env.values, ...flags.values];
 
   return {
-    ...complete([...file.values, ...env.values, ...flags.values]),
+    ...complete(given),
     configFile: path,
     // Only seen to be a function: what it takes and answers is between the caller and the file's author.
     deltaFormatter: file.deltaFormatter as Formatter | undefined,
     timeProvider: file.timeProvider,
+    inTheirWords: (message) => {
+      const name = optionNames.find((known) => new RegExp(`^${known}\\b`).test(message));
+      return name === undefined ? message : labelOf(given, name) + message.slice(name.length);
+    },
   };
 }

@@ -1,5 +1,6 @@
+import type { Given } from './complete.ts';
 import { ConfigError } from './config-error.ts';
-import { type Given, optionNames, table } from './table.ts';
+import { optionNames, table } from './table.ts';
 import { envName, suggestion } from './words.ts';
 
 /** Known, but no option of the server: the file's path, and histories for the tests. */

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Given } from './complete.ts';
 import { ConfigError } from './config-error.ts';
-import { codeTable, type Given, optionNames } from './table.ts';
+import { codeTable, optionNames } from './table.ts';
 import { codeOf, show, suggestion } from './words.ts';
 
 /** Looked for in the working directory. */

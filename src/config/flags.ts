@@ -1,5 +1,6 @@
+import type { Given } from './complete.ts';
 import { ConfigError } from './config-error.ts';
-import { type Given, type OptionName, optionNames, table } from './table.ts';
+import { type OptionName, optionNames, table } from './table.ts';
 import { flagName, show, suggestion } from './words.ts';
 
 /** Reads the command line: what it sets, and the file that `--config` names. */

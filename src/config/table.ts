@@ -1,5 +1,4 @@
 import type { z } from 'zod';
-import { ConfigError } from './config-error.ts';
 import {
   boolean,
   choice,
@@ -13,7 +12,6 @@ import {
   text,
   urls,
 } from './kinds.ts';
-import { envName, flagName, show, suggestion } from './words.ts';
 
 /** 1,000 years: a moment so far ahead is still one that RFC 3339 can write. */
 const maxTtlMs = 31_622_400_000_000;
@@ -203,6 +201,12 @@ export const table = {
     unit: 'ms',
     description: 'A subscriber to whom nothing can be written for so long is disconnected.',
   }),
+  drainDelayMs: option(integer(0, 86_400_000), {
+    default: 0,
+    unit: 'ms',
+    description:
+      'How long everything is still served when the server stops, while /ready says 503: for proxies that ask it.',
+  }),
   drainTimeoutMs: option(integer(0, 86_400_000), {
     default: 10_000,
     unit: 'ms',
@@ -244,62 +248,3 @@ export const optionNames = Object.keys(table) as readonly OptionName[];
 
 /** The values of the table: everything that flags, environment and file can say. */
 export type OptionValues = { readonly [Name in OptionName]: z.output<(typeof table)[Name]['schema']> };
-
-/**
- * Fills in the defaults, for who embeds Chord. Undefined counts as absent.
- *
- * @throws ConfigError
- */
-export function completeOptions(options: { readonly [Name in OptionName]?: unknown }): OptionValues {
-  const given = Object.entries(options).flatMap(([key, value]) => {
-    const name = optionNames.find((known) => known === key);
-    if (name === undefined) throw new ConfigError(`There is no option ${key}.${suggestion(key, optionNames, '')}`);
-    return value === undefined ? [] : [{ name, label: key, value }];
-  });
-  return complete(given);
-}
-
-/** The defaults under what was given, later sources over earlier ones. Every value is checked, also one that loses. */
-export function complete(given: readonly Given[]): OptionValues {
-  const parsed = given.map((value) => [value.name, parse(value)]);
-  const values = {
-    ...Object.fromEntries(optionNames.map((name) => [name, table[name].default])),
-    ...Object.fromEntries(parsed),
-    // Each value went through the schema of its name, which is what OptionValues is made of.
-  } as OptionValues;
-  assertTold(given, 'contextAutoDelete', values.contextAutoDelete && values.contextTtlMs === null, 'contextTtlMs');
-  assertTold(given, 'exportBeforeExpire', values.exportBeforeExpire && values.exporter === 'none', 'exporter');
-  assertTold(given, 'restoreOnMiss', values.restoreOnMiss && values.provider === 'none', 'provider');
-  assertTold(given, 'backend', values.backend === 'redis' && values.redisUrl === null, 'redisUrl');
-  for (const role of ['exporter', 'provider'] as const) {
-    const url = role === 'exporter' ? 'webhookExportUrl' : 'webhookProviderUrl';
-    assertTold(given, role, values[role] === 'webhook' && values[url] === null, url);
-    assertTold(given, role, values[role] === 'webhook' && values.webhookSecret === null, 'webhookSecret');
-    assertTold(given, role, values[role] === 's3' && values.s3Bucket === null, 's3Bucket');
-  }
-  return values;
-}
-
-function assertTold(given: readonly Given[], name: OptionName, isMissing: boolean, missing: OptionName): void {
-  if (!isMissing) return;
-  const last = given.findLast((value) => value.name === name);
-  throw new ConfigError(
-    `${last?.label} is ${show(last?.value)}, so ${missing} (${envName(missing)}, ${flagName(missing)}) must be set.`,
-  );
-}
-
-/** A value as somebody gave it. `label` is where, in the words that they used. */
-export interface Given {
-  readonly name: OptionName;
-  readonly label: string;
-  readonly value: unknown;
-}
-
-function parse({ name, label, value }: Given): unknown {
-  const { schema, expected, isSecret } = table[name];
-  const result = schema.safeParse(value);
-  if (!result.success) {
-    throw new ConfigError(`${label} is ${isSecret === true ? 'not shown' : show(value)}; expected ${expected}.`);
-  }
-  return result.data;
-}

@@ -21,7 +21,9 @@ export interface ServerOptions {
   readonly graphiql: boolean;
   readonly maxRequestBytes: number;
   readonly slowReaderTimeoutMs: number;
-  /** How long requests in flight may take to finish when the server stops. */
+  /** How long everything is still served when the server stops, while `/ready` says 503. */
+  readonly drainDelayMs: number;
+  /** How long requests in flight may take to finish then. */
   readonly drainTimeoutMs: number;
 }
 
@@ -40,6 +42,8 @@ export class ChordServer {
   readonly #connections = new Connections();
   readonly #stallWatch: StallWatch;
   #listening: Promise<void> | undefined;
+  /** Asks not to be sent anything more, and serves what is. */
+  #isLeaving = false;
   #isDraining = false;
 
   constructor(options: ServerOptions) {
@@ -84,7 +88,7 @@ export class ChordServer {
    * @throws what `listen` of node:net reports, for example EADDRINUSE.
    */
   async listen(): Promise<string> {
-    if (this.#isDraining) throw new Error('The server was stopped, and does not start again: make another one.');
+    if (this.#isLeaving) throw new Error('The server was stopped, and does not start again: make another one.');
     const { host, port } = this.#options;
     this.#listening ??= new Promise<void>((resolve, reject) => {
       this.#http.once('error', reject);
@@ -93,13 +97,7 @@ export class ChordServer {
         resolve();
       });
     });
-    try {
-      await this.#listening;
-    } catch (error) {
-      // Another attempt may find the port free.
-      this.#listening = undefined;
-      throw error;
-    }
+    await this.#listening;
     // A TCP server has an address of this shape as long as it listens.
     const { port: actual } = this.#http.address() as AddressInfo;
     const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
@@ -107,18 +105,21 @@ export class ChordServer {
   }
 
   /**
-   * Stops accepting, tells every subscriber to connect again elsewhere, lets requests in flight finish, and ends what
-   * is left after `drainTimeoutMs`.
+   * Says on `/ready` and with every answer that it leaves. After `drainDelayMs` it stops accepting, tells every
+   * subscriber to connect again elsewhere, lets requests in flight finish, and ends what is left after `drainTimeoutMs`.
    */
   async close(): Promise<void> {
-    this.#isDraining = true;
+    this.#isLeaving = true;
     // Whoever called `listen` hears of its failure.
     await this.#listening?.catch(() => undefined);
+    const { drainDelayMs, drainTimeoutMs } = this.#options;
+    if (drainDelayMs > 0 && this.#http.listening) await sleep(drainDelayMs);
+    this.#isDraining = true;
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     this.#streams.drain();
     this.#webSockets.drain();
     const patience = new AbortController();
-    const timeout = sleep(this.#options.drainTimeoutMs, undefined, { signal: patience.signal }).catch(() => undefined);
+    const timeout = sleep(drainTimeoutMs, undefined, { signal: patience.signal }).catch(() => undefined);
     await Promise.race([closed, timeout]);
     patience.abort();
     this.#webSockets.terminate();
@@ -131,8 +132,8 @@ export class ChordServer {
     const { chord, logger } = this.#options;
     this.#connections.asked(request.socket, response);
     // After the answer the connection ends, so that the client finds another server.
-    if (this.#isDraining) response.setHeader('connection', 'close');
-    if (handleHealth(request, response, { ping: () => chord.ping(), isDraining: this.#isDraining })) return;
+    if (this.#isLeaving) response.setHeader('connection', 'close');
+    if (handleHealth(request, response, { ping: () => chord.ping(), isDraining: this.#isLeaving })) return;
     if (!URL.canParse(request.url ?? '', `http://${request.headers.host ?? 'localhost'}`)) {
       response.writeHead(400, { 'content-type': 'text/plain' }).end('The request target or the Host header is no URL.');
       return;

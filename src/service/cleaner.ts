@@ -17,6 +17,8 @@ export interface DrainOptions {
   readonly batchSize: number;
   /** Asked before every page. */
   readonly mayGoOn: () => Promise<boolean>;
+  /** Asked before every single thing that is removed. */
+  readonly mayAct: () => boolean;
   /** Ends it, with what was done. */
   readonly signal: AbortSignal;
 }
@@ -67,7 +69,9 @@ export class Cleaner {
       throw new LimitExceededError('maxQueuedCleanups', maxQueuedCleanups, this.#queued);
     }
     const { signal } = this.#closing;
-    return this.#alone(() => this.#pass({ signal, mayGoOn: async () => true }, (pass) => pass.take(batch)));
+    return this.#alone(() =>
+      this.#pass({ signal, mayGoOn: async () => true, mayAct: () => true }, (pass) => pass.take(batch)),
+    );
   }
 
   /**
@@ -75,10 +79,10 @@ export class Cleaner {
    *
    * @throws BackendUnavailableError
    */
-  async drain({ batchSize, mayGoOn, signal }: DrainOptions): Promise<void> {
+  async drain({ batchSize, mayGoOn, mayAct, signal }: DrainOptions): Promise<void> {
     await this.#alone(async () => {
       if (signal.aborted) return;
-      await this.#pass({ signal, mayGoOn }, async (pass) => {
+      await this.#pass({ signal, mayGoOn, mayAct }, async (pass) => {
         while (!pass.isOver) await pass.take({ limit: batchSize, offset: 0, descending: false });
       });
     });
@@ -106,7 +110,7 @@ export class Cleaner {
   }
 
   async #pass(
-    how: Pick<DrainOptions, 'mayGoOn' | 'signal'>,
+    how: Pick<DrainOptions, 'mayGoOn' | 'mayAct' | 'signal'>,
     take: (pass: CleanupPass) => Promise<void>,
   ): Promise<CleanupReport> {
     const { clock, logger } = this.#options;

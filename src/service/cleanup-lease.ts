@@ -43,6 +43,15 @@ export class CleanupLease {
     return this.#isOurs;
   }
 
+  /**
+   * Whether nobody else can have it, by our clock. To be asked before every step: a process that hung for longer than the
+   * lease does nothing more when it goes on.
+   */
+  holds(): boolean {
+    const { clock, leaseTtlMs } = this.#options;
+    return this.#isOurs && clock.now() < this.#renewedAtMs + leaseTtlMs;
+  }
+
   /** Never rejects: it runs out by itself. */
   async release(): Promise<void> {
     await this.#lease.release().catch(() => undefined);

@@ -46,6 +46,8 @@ export interface CleanupPassOptions extends CleanupRules {
   readonly failing: Backoff;
   /** Asked before every page whether to go on. */
   readonly mayGoOn: () => Promise<boolean>;
+  /** Asked before every single thing that is removed: the process may have hung since the page began. */
+  readonly mayAct: () => boolean;
   /** Ends the exports that are under way. */
   readonly signal: AbortSignal;
 }
@@ -132,7 +134,7 @@ export class CleanupPass {
       taken += page.length;
       if (!stage.isDone) await setImmediate();
     }
-    const hasSeenAll = stage.isDone && offset === 0 && !signal.aborted;
+    const hasSeenAll = stage.isDone && offset === 0 && !signal.aborted && !this.#isStopped;
     if (kind === 'context' && hasSeenAll) failing.forgetDue(this.#nowMs);
   }
 
@@ -142,22 +144,31 @@ export class CleanupPass {
     return !this.#isStopped;
   }
 
+  #acts(): boolean {
+    this.#isStopped ||= !this.#options.mayAct();
+    return !this.#isStopped;
+  }
+
   async #expire(id: string, at?: Position): Promise<void> {
+    if (!this.#acts()) return;
     const removed = await this.#options.backend.expire(id, this.#nowMs, at);
     if (removed !== undefined) this.#done.contextsExpired++;
   }
 
   async #trim(id: string, beforeMs: number): Promise<void> {
+    if (!this.#acts()) return;
     const trimmed = await this.#options.backend.trimDeltas(id, beforeMs);
     // Only now, since others count at the same time.
     this.#done.deltasTrimmed += trimmed;
   }
 
   async #purge(id: string, beforeMs: number): Promise<void> {
+    if (!this.#acts()) return;
     if (await this.#options.backend.purgeTombstone(id, beforeMs)) this.#done.tombstonesPurged++;
   }
 
   async #exportThenExpire(id: string): Promise<void> {
+    if (!this.#acts()) return;
     const { backend, failing } = this.#options;
     const [head] = await backend.heads([id]);
     const expiresAtMs = head?.expiresAtMs ?? null;

@@ -41,6 +41,8 @@ const skippedRestMs = 10_000;
 const longestSleepMs = 60_000;
 /** How long a lease outlives its last renewal, beside the time of one export. */
 const leaseTtlMs = 60_000;
+/** How long a page that is under way may go on when the scheduler closes: a store that is away holds it for longer. */
+const closingGraceMs = 500;
 
 /** The scheduler of one process. */
 export class Scheduler {
@@ -57,6 +59,8 @@ export class Scheduler {
   /** Whether the loop is not at rest. */
   #isInTurn = false;
   #failures = 0;
+  /** Whether the store failed last, and that was said. */
+  #isHeldUp = false;
   /** The last moment that was seen. */
   #seenMs = 0;
   #beganAtMs = 0;
@@ -118,7 +122,8 @@ export class Scheduler {
   }
 
   /**
-   * Ends every pass of the process. To be called before the store is closed, whose time limits bound it.
+   * Ends every pass of the process. To be called before the store is closed, which ends what has not ended half a second
+   * later.
    *
    * @returns undefined: nothing was under way, so that there is nothing to wait for.
    */
@@ -127,7 +132,7 @@ export class Scheduler {
     const isIdle = !this.#isInTurn && cleaner.isIdle;
     this.#isClosed = true;
     const ended = Promise.all([this.stop(), cleaner.close()]);
-    return isIdle ? undefined : ended;
+    return isIdle ? undefined : this.#withinGrace(ended);
   }
 
   /** A pass for who asks for it. */
@@ -148,6 +153,12 @@ export class Scheduler {
     if (dueMs >= this.#dueMs) return;
     this.#dueMs = dueMs;
     this.#alarm.abort();
+  }
+
+  async #withinGrace(ended: Promise<unknown>): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([ended, this.#options.clock.sleep(closingGraceMs, over.signal)]);
+    over.abort();
   }
 
   get #plannedMs(): number {
@@ -182,14 +193,26 @@ export class Scheduler {
       if (signal.aborted) return;
       const dueMs = await this.#nextDueMs();
       this.#failures = 0;
+      if (this.#isHeldUp) this.#options.logger.info('cleanup works again');
+      this.#isHeldUp = false;
       // What was written meanwhile may be due sooner than what the store knew then.
       if (!signal.aborted) this.#plan(hasRun ? shortestRestMs : skippedRestMs, Math.min(dueMs, this.#dueMs));
     } catch (error) {
-      this.#options.logger.error('cleanup failed', { error });
+      this.#report(error, signal);
       const restMs = Math.min(failureRestMs * 2 ** this.#failures, longestFailureRestMs);
       this.#failures++;
       if (!signal.aborted) this.#plan(restMs, Number.NEGATIVE_INFINITY);
     }
+  }
+
+  /** A store that is away is told of once: it fails every run until it is back. */
+  #report(error: unknown, signal: AbortSignal): void {
+    const { logger } = this.#options;
+    if (!(error instanceof BackendUnavailableError)) return logger.error('cleanup failed', { error });
+    // Nobody is to be told that a run failed which was stopped.
+    if (signal.aborted) return;
+    if (!this.#isHeldUp) logger.warn('cleanup is held up by the store', { reason: error.message });
+    this.#isHeldUp = true;
   }
 
   #plan(restMs: number, dueMs: number): void {
@@ -207,7 +230,8 @@ export class Scheduler {
       return false;
     }
     try {
-      await cleaner.drain({ batchSize: this.#limit ?? defaultBatchSize, mayGoOn: () => lease.keep(), signal });
+      const may = { mayGoOn: () => lease.keep(), mayAct: () => lease.holds() };
+      await cleaner.drain({ batchSize: this.#limit ?? defaultBatchSize, ...may, signal });
     } finally {
       await lease.release();
     }

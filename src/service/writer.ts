@@ -6,7 +6,8 @@
  *                        └─────────────────────────────────────────────┴─ duplicate: that one is settled, again
  *
  * Writes that arrive while a commit is under way wait, are planned on each other, and go as one batch. What is planned
- * on a cached view may be refused wrongly, so a refusal counts only once a fresh view of the store confirms it.
+ * on a cached view may be refused wrongly, so a refusal counts only once a fresh view of the store confirms it. A store
+ * that is away fails the commit and all that waited when it was sent: nobody waits for more than two of its time limits.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Backend, CommitResult, Head, Known, Outcome, Write } from '../backend/backend.ts';
@@ -137,6 +138,8 @@ export class Writer {
    */
   async #commitBatch(id: string, queue: Queue): Promise<void> {
     const { backend, newEpoch } = this.#options;
+    /** How many waited when the commit was sent that is not answered yet. */
+    let waited = 0;
     try {
       let known: Known = takeFresh(queue.underWay) ?? backend.peek(id) ?? absent;
       let attempt = 0;
@@ -151,7 +154,9 @@ export class Writer {
         if (planned.length === 0) return;
         const freshEpoch = newEpoch();
         const writes = planned.map((plan) => this.#toWrite(plan, rules.nowMs));
+        waited = queue.waiting.length;
         const result = await backend.commit(id, baseOf(known), writes, { nowMs: rules.nowMs, freshEpoch, attempt });
+        waited = 0;
         this.#note(result, rules.nowMs);
         queue.underWay = await this.#settleBatch(planned, result, freshEpoch);
         if (result.kind === 'behind') attempt++;
@@ -160,6 +165,11 @@ export class Writer {
     } catch (error) {
       // Only these were in the commit: a refused write may yet be stored, and must not be told that it was not.
       for (const pending of queue.underWay) pending.fail(error);
+      if (!(error instanceof BackendUnavailableError)) return;
+      const { message } = error;
+      for (const pending of queue.waiting.splice(0, waited)) {
+        pending.fail(new BackendUnavailableError(message, 'NOT_STORED', { cause: error }));
+      }
     }
   }
 

@@ -62,7 +62,7 @@ interface Listed extends Truth {
 
 /** Each version from the first one that is retained, once, by the write that was acknowledged there. */
 function checkDeltas(ledger: Ledger, deltas: FinalRecord['deltas'], { last, documents, complain }: Listed): void {
-  const { deltaThreshold } = ledger.history.rules;
+  const { deltaThreshold } = ledger.history.limits;
   const trimmed = deltaThreshold === null ? 0 : last.last - deltaThreshold;
   let next = Math.max(last.first, trimmed + 1);
   for (const delta of deltas) {

@@ -60,7 +60,7 @@ class Check {
   run(before: Copy | undefined): Copy | undefined {
     const { beginMs, endMs, events, sent } = this.#connection;
     const ms = (endMs ?? beginMs) - beginMs;
-    if (ms > this.#ledger.history.rules.answerWithinMs) this.#complain('answer', `waited ${ms.toFixed(0)} ms`);
+    if (ms > this.#ledger.history.limits.answerWithinMs) this.#complain('answer', `waited ${ms.toFixed(0)} ms`);
     let copy = before;
     let told: Told = sent === undefined ? { kind: 'nothing' } : { kind: 'position', ...sent };
     for (const [index, seen] of events.entries()) {
@@ -149,7 +149,7 @@ class Check {
     const world = this.#worldAt(event);
     // A follower of a gone context has no state: whatever lives is another epoch to it.
     const client = told.kind === 'nothing' ? {} : told.kind === 'gone' ? { epoch: '-', version: told.version } : told;
-    const { deltaThreshold, maxMergeDeltas: maxMerge } = this.#ledger.history.rules;
+    const { deltaThreshold, maxMergeDeltas: maxMerge } = this.#ledger.history.limits;
     const isStep = told.kind === 'position' && told.epoch === event.epoch && event.version === told.version + 1;
     const isKept = deltaThreshold === null || deltaThreshold > 0;
     // By far the most: one delta, live, which is sent whatever it weighs.
@@ -175,7 +175,7 @@ class Check {
     if (event.__typename === 'ContextGone') return { kind: 'tombstone' };
     const { epoch, version } = event;
     const firstVersion = this.#ledger.life(epoch)?.first ?? version;
-    const { deltaThreshold } = this.#ledger.history.rules;
+    const { deltaThreshold } = this.#ledger.history.limits;
     const floor = deltaThreshold === null ? firstVersion : Math.max(firstVersion, version - deltaThreshold);
     const stateAt = (of: number): JsonObject => {
       const state = this.#documents.at({ epoch, version: of });

@@ -28,7 +28,7 @@ function checkAnswer(
 ): void {
   if (answer.kind === 'wrong') report('answer', `write ${mark} was answered by ${process}: ${answer.what}`);
   const ms = endMs - beginMs;
-  if (ms > history.rules.answerWithinMs)
+  if (ms > history.limits.answerWithinMs)
     report('answer', `write ${mark} was answered by ${process} after ${ms.toFixed(0)} ms`);
 }
 

@@ -44,12 +44,12 @@ export function checkHistory(history: History): Findings {
   return { violations: violations.toSorted((a, b) => rules.indexOf(a.rule) - rules.indexOf(b.rule)), ...counts };
 }
 
-function byContext({ rules: given, faults, writes, readers, finals }: History): readonly ContextHistory[] {
+function byContext({ limits, faults, writes, readers, finals }: History): readonly ContextHistory[] {
   const ids = new Set([...writes, ...readers, ...finals].map(({ contextId }) => contextId));
   const [writesOf, readersOf, finalsOf] = [grouped(writes), grouped(readers), grouped(finals)];
   return [...ids].map((contextId) => ({
     contextId,
-    rules: given,
+    limits,
     faults,
     writes: writesOf.get(contextId) ?? [],
     readers: readersOf.get(contextId) ?? [],

@@ -33,9 +33,13 @@ export async function strikeFaults({ faults, isInTurn, random, pauseMs, stop, on
   for (let turn = 0; !stop.aborted; turn++) {
     await pause(pauseMs * (0.5 + random.next()), stop);
     if (stop.aborted) return;
-    const { kind, strike } = isInTurn ? random.pick(faults.slice(turn % faults.length).slice(0, 1)) : random.pick(all);
+    const { kind, strike } = (isInTurn ? faults[turn % faults.length] : undefined) ?? random.pick(all);
     const beginMs = performance.now();
-    const consequences = await strike(random);
+    const consequences = await strike(random).catch((error: unknown) => {
+      throw new Error(`The fault "${kind}" failed: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      });
+    });
     onFault({ kind, beginMs, endMs: performance.now(), ...consequences });
   }
 }

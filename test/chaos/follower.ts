@@ -5,7 +5,7 @@ import type { Random } from '../fixtures/random.ts';
 import { pause } from './fault.ts';
 import type { Connection, ReaderRecord, SeenEvent } from './history.ts';
 import { type Link, type LinkName, links } from './links.ts';
-import type { Fleet, ServerProcess } from './server.ts';
+import type { Fleet, FleetServer } from './server.ts';
 
 /** Who follows what. */
 export interface FollowerOptions {
@@ -112,7 +112,7 @@ export class Follower {
     return this.#visit;
   }
 
-  #begin(server: ServerProcess): Position | undefined {
+  #begin(server: FleetServer): Position | undefined {
     const sent = this.#copy === undefined ? undefined : { epoch: this.#copy.epoch, version: this.#copy.version };
     this.#events = [];
     this.#connections.push({ process: server.name, sent, beginMs: performance.now(), events: this.#events });
@@ -135,7 +135,7 @@ export class Follower {
 }
 
 /** What may happen to a subscription when servers die and stores are away. */
-function isExpected(error: Error, server: ServerProcess): boolean {
+function isExpected(error: Error, server: FleetServer): boolean {
   if (!server.isRunning || /BACKEND_UNAVAILABLE/.test(`${error.message} ${JSON.stringify(error.cause)}`)) return true;
   const isNetwork = /ECONN|socket|terminated|fetch failed|network|other side closed/i.test(describe(error));
   return isNetwork;

@@ -113,7 +113,7 @@ export interface FaultRecord {
 }
 
 /** What the servers were told, and what they are held to. */
-export interface Rules {
+export interface Limits {
   /** How many deltas are kept; null: all. */
   readonly deltaThreshold: number | null;
   readonly maxMergeDeltas: number;
@@ -123,7 +123,7 @@ export interface Rules {
 
 /** Everything that happened in one run. */
 export interface History {
-  readonly rules: Rules;
+  readonly limits: Limits;
   readonly writes: readonly WriteRecord[];
   readonly readers: readonly ReaderRecord[];
   readonly finals: readonly FinalRecord[];
@@ -135,7 +135,7 @@ export interface History {
 /** All that is known of one context. */
 export interface ContextHistory {
   readonly contextId: string;
-  readonly rules: Rules;
+  readonly limits: Limits;
   readonly faults: readonly FaultRecord[];
   readonly writes: readonly WriteRecord[];
   readonly readers: readonly ReaderRecord[];

@@ -3,12 +3,14 @@
  *
  *   npm run chaos -- --seconds 600 --seed 1 --setup standalone
  *
- * The exit code is 0 when nothing was wrong, 1 when something was, 2 for flags that make no sense.
+ * The exit code is 0 when nothing was wrong, 1 when something was or no write was stored, 2 for flags that make no
+ * sense.
  */
 import { randomInt } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { checkHistory } from './check.ts';
+import { missingFrom } from './enough.ts';
 import { describe } from './report.ts';
 import { run } from './run.ts';
 import { type SetupName, setupNames } from './setup.ts';
@@ -70,7 +72,9 @@ async function play(flags: ReturnType<typeof parse>, print: (line: string) => vo
   const { history, convergedMs } = await run({ ...options, say: print });
   const findings = checkHistory(history);
   for (const line of describe(history, findings, convergedMs)) print(line);
-  if (findings.violations.length === 0) return 0;
+  const missing = missingFrom(history, { writes: 1, faults: 0, answers: ['done'] });
+  for (const line of missing) print(line);
+  if (findings.violations.length + missing.length === 0) return 0;
   if (flags.history !== undefined) await writeFile(flags.history, JSON.stringify(history));
   return 1;
 }

@@ -6,7 +6,7 @@ import type { JsonObject } from '../../src/delta/json.ts';
 import { originOf } from './actions.ts';
 import type { Answer, FinalRecord, SeenDelta } from './history.ts';
 import type { WriteRequest } from './plan.ts';
-import type { ServerProcess } from './server.ts';
+import type { FleetServer } from './server.ts';
 
 /** Far beyond what any answer may take; that it took too long is found when the history is checked. */
 const patienceMs = 60_000;
@@ -33,7 +33,7 @@ const documents = {
 } as const;
 
 /** One attempt at a write. Never rejects. */
-export async function sendWrite(server: ServerProcess, write: WriteRequest): Promise<Answer> {
+export async function sendWrite(server: FleetServer, write: WriteRequest): Promise<Answer> {
   const { action, contextId: id, mark, key, expectedEpoch, expectedVersion } = write;
   const { verb, ...rest } = action;
   const variables = { id, expectedEpoch, expectedVersion, idempotencyKey: key, origin: originOf(mark), ...rest };
@@ -48,7 +48,7 @@ export async function sendWrite(server: ServerProcess, write: WriteRequest): Pro
 
 /** What a reader is told; undefined: nothing, as the store is away. @throws for what nobody may be told. */
 export async function sync(
-  server: ServerProcess,
+  server: FleetServer,
   id: string,
   position: Position | undefined,
 ): Promise<ContextEvent | undefined> {
@@ -61,7 +61,7 @@ export async function sync(
 }
 
 /** The context and its whole chain. @throws when the process does not tell. */
-export async function askEnd(server: ServerProcess, contextId: string): Promise<FinalRecord> {
+export async function askEnd(server: FleetServer, contextId: string): Promise<FinalRecord> {
   const deltas: SeenDelta[] = [];
   for (;;) {
     const variables = { id: contextId, afterVersion: deltas.at(-1)?.version };
@@ -81,7 +81,7 @@ interface EndData {
 }
 
 async function ask(
-  server: ServerProcess,
+  server: FleetServer,
   query: string,
   variables: object,
 ): Promise<Record<string, unknown> | undefined> {
@@ -157,7 +157,7 @@ function toAnswer(data: Record<string, unknown> | undefined): Answer {
 }
 
 /** Over a connection that is kept. What was not sent for certain (nobody listened) is told apart from what was. */
-function post(server: ServerProcess, query: string, variables: object): Promise<Reply> {
+function post(server: FleetServer, query: string, variables: object): Promise<Reply> {
   const text = JSON.stringify({ query, variables });
   return new Promise((resolve) => {
     const lose = (error: Error & { readonly code?: string }) => {

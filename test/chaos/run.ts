@@ -6,9 +6,10 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Random } from '../fixtures/random.ts';
 import { soon, until } from '../support/wait.ts';
+import { type Enough, isEnough } from './enough.ts';
 import { type Fault, type FaultPlan, strikeFaults } from './fault.ts';
 import { Follower } from './follower.ts';
-import type { Connection, FaultRecord, FinalRecord, History, ReaderRecord, Rules, WriteRecord } from './history.ts';
+import type { Connection, FaultRecord, FinalRecord, History, Limits, ReaderRecord, WriteRecord } from './history.ts';
 import { type LinkName, links } from './links.ts';
 import { planLast } from './plan.ts';
 import { askEnd } from './requests.ts';
@@ -34,8 +35,8 @@ export interface RunOptions {
   readonly kinds?: readonly string[];
   /** Whether each kind is struck in its turn, instead of any by chance. */
   readonly isInTurn?: boolean;
-  /** So many writes and faults are enough: it need not go on for all the time. */
-  readonly enough?: { readonly writes: number; readonly faults: number };
+  /** It need not go on for all the time. */
+  readonly enough?: Enough;
   /** Told how it goes, now and then. */
   readonly say?: (line: string) => void;
 }
@@ -55,14 +56,14 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const contexts = Array.from({ length: options.contexts ?? 20 }, (_, index) => `context ${index + 1}`);
   const setup = await startSetup(options.setup, contexts);
   try {
-    const rules = { deltaThreshold: options.deltaThreshold ?? null, maxMergeDeltas: 10_000, answerWithinMs: 20_000 };
+    const limits = { deltaThreshold: options.deltaThreshold ?? null, maxMergeDeltas: 10_000, answerWithinMs: 20_000 };
     const incidents: string[] = [];
     const complain = (what: string) => incidents.push(what);
     const app = {
       ...setup.app,
-      deltaThreshold: rules.deltaThreshold,
+      deltaThreshold: limits.deltaThreshold,
       deltaTtlMs: null,
-      maxMergeDeltas: rules.maxMergeDeltas,
+      maxMergeDeltas: limits.maxMergeDeltas,
       idempotencyWindowMs: 3_600_000,
       cleanupIntervalMs: 0,
       // What is missed must be noticed, not found by looking again some time.
@@ -70,7 +71,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     };
     const fleet = await Fleet.start(setup.processes, app, complain);
     try {
-      return await new Run({ ...options, contexts, setup, fleet, rules, incidents }).play();
+      return await new Run({ ...options, contexts, setup, fleet, limits, incidents }).play();
     } finally {
       await fleet.stop();
     }
@@ -83,7 +84,7 @@ interface Parts extends Omit<RunOptions, 'setup' | 'contexts'> {
   readonly contexts: readonly string[];
   readonly setup: Setup;
   readonly fleet: Fleet;
-  readonly rules: Rules;
+  readonly limits: Limits;
   readonly incidents: string[];
 }
 
@@ -149,6 +150,8 @@ class Run {
         clearTimeout(deadline);
       }
       const finished = this.#finish();
+      // Whoever follows may fail first.
+      finished.catch(() => undefined);
       await Promise.race([finished, following]);
       return await finished;
     } finally {
@@ -198,8 +201,7 @@ class Run {
 
   #stopIfEnough(): void {
     const { enough } = this.#parts;
-    if (enough === undefined) return;
-    if (this.#writes.length >= enough.writes && this.#faults.length >= enough.faults) this.#stop.abort();
+    if (enough !== undefined && isEnough({ writes: this.#writes, faults: this.#faults }, enough)) this.#stop.abort();
   }
 
   #noteProbe(contextId: string, connection: Connection): void {
@@ -212,10 +214,9 @@ class Run {
   async #finish(): Promise<RunResult> {
     const { contexts, incidents, setup } = this.#parts;
     const random = new Random(this.#parts.seed);
-    const cut = setup.cutSubscribers();
     // Some are not announced to who is cut off just then: he must look when he is back.
-    await Promise.all(contexts.map((contextId, index) => this.#writeLast(contextId, { index, random })));
-    await cut;
+    const last = contexts.map((contextId, index) => this.#writeLast(contextId, { index, random }));
+    await Promise.all([setup.cutSubscribers(), ...last]);
     const beginMs = performance.now();
     const finals = await this.#askAll().catch((error: Error) => {
       incidents.push(error.message);
@@ -274,7 +275,7 @@ class Run {
       }),
     );
     const readers = [...this.#followers.map(({ record }) => record), ...probers];
-    const { incidents, rules } = this.#parts;
-    return { rules, writes: this.#writes, readers, finals, faults: this.#faults, incidents };
+    const { incidents, limits } = this.#parts;
+    return { limits, writes: this.#writes, readers, finals, faults: this.#faults, incidents };
   }
 }

@@ -1,14 +1,15 @@
 /* A Chord server in a process of its own, told by its parent how to run, and gone when its parent is. */
 import { type AppOptions, createApp } from '../../src/app.ts';
 import type { Logger } from '../../src/observability/logger.ts';
+import type { Started } from '../support/forked-server.ts';
 
-/** What the child tells its parent. */
-export type Message =
-  | { readonly kind: 'started'; readonly url: string }
-  /** A line of its log that a person should look at. */
-  | { readonly kind: 'error'; readonly line: string };
+/** A line of its log that a person should look at. */
+export interface ErrorMessage {
+  readonly kind: 'error';
+  readonly line: string;
+}
 
-const tell = (message: Message) => process.send?.(message);
+const tell = (message: Started | ErrorMessage) => process.send?.(message);
 
 const logger: Logger = {
   debug: () => undefined,

@@ -1,74 +1,50 @@
 /* The Chord servers of a run: processes that can be killed, each replaced by a new one. */
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { Agent } from 'node:http';
-import { fileURLToPath } from 'node:url';
 import type { AppOptions } from '../../src/app.ts';
 import type { Random } from '../fixtures/random.ts';
-import { soon } from '../support/wait.ts';
-import type { Message } from './server-child.ts';
+import { ForkedServer } from '../support/forked-server.ts';
+import type { ErrorMessage } from './server-child.ts';
 
 /** What a server is told; what does not fit through a command line is not for it. */
 export type ServerOptions = Omit<AppOptions, 'clock' | 'deltaFormatter' | 'logger' | 'exporter' | 'provider'>;
 
 /** One process. */
-export class ServerProcess {
+export class FleetServer {
   readonly name: string;
   /** Without a path. */
   readonly url: string;
   /** Connections to it that are kept. */
   readonly agent = new Agent({ keepAlive: true });
-  readonly #process: ChildProcess;
+  readonly #server: ForkedServer;
 
-  private constructor(name: string, url: string, child: ChildProcess) {
+  private constructor(name: string, server: ForkedServer) {
     this.name = name;
-    this.url = url;
-    this.#process = child;
+    this.url = server.url;
+    this.#server = server;
   }
 
   /** @param complain told of errors in its log, and should it end when nobody wanted it to. */
-  static async start(name: string, options: ServerOptions, complain: (what: string) => void): Promise<ServerProcess> {
-    const path = fileURLToPath(new URL('server-child.ts', import.meta.url));
-    const child = fork(path, [JSON.stringify(options)], {
-      execArgv: ['--import', 'tsx'],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
-    let stderr = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      stderr = (stderr + text).slice(-2_000);
-    });
-    const started = new Promise<string>((resolve, reject) => {
-      child.on('message', (message) => {
-        // The child is ours.
-        const said = message as Message;
-        if (said.kind === 'started') resolve(said.url);
-        else complain(`${name} logged an error: ${said.line}`);
-      });
-      child.once('exit', (code, signal) => {
-        const how = `${name} ended with ${code ?? signal}: ${stderr}`;
+  static async start(name: string, options: ServerOptions, complain: (what: string) => void): Promise<FleetServer> {
+    const server = await ForkedServer.start(new URL('server-child.ts', import.meta.url), {
+      options,
+      // The child is ours.
+      onMessage: (message) => complain(`${name} logged an error: ${(message as ErrorMessage).line}`),
+      onExit: ({ signal, text }) => {
         // Whoever kills it does so.
-        if (signal !== 'SIGKILL') complain(how);
-        reject(new Error(how));
-      });
+        if (signal !== 'SIGKILL') complain(`${name} ${text}`);
+      },
     });
-    try {
-      return new ServerProcess(name, await soon(`${name} to start`, started, 30_000), child);
-    } catch (error) {
-      child.kill('SIGKILL');
-      throw error;
-    }
+    return new FleetServer(name, server);
   }
 
   get isRunning(): boolean {
-    return this.#process.exitCode === null && this.#process.signalCode === null;
+    return this.#server.isRunning;
   }
 
   /** At once, as when the machine dies. */
   async kill(): Promise<void> {
     if (!this.isRunning) return;
-    const exit = once(this.#process, 'exit');
-    this.#process.kill('SIGKILL');
-    await soon(`the end of ${this.name}`, exit);
+    await this.#server.kill();
     this.agent.destroy();
   }
 }
@@ -77,7 +53,7 @@ export class ServerProcess {
 export class Fleet {
   readonly #options: ServerOptions;
   readonly #complain: (what: string) => void;
-  readonly #servers: ServerProcess[] = [];
+  readonly #servers: FleetServer[] = [];
   readonly #born: number[] = [];
 
   private constructor(options: ServerOptions, complain: (what: string) => void) {
@@ -97,17 +73,17 @@ export class Fleet {
   }
 
   /** Those that run. */
-  get running(): readonly ServerProcess[] {
+  get running(): readonly FleetServer[] {
     return this.#servers.filter((server) => server.isRunning);
   }
 
   /** The one in this place, or while there is none, any. */
-  at(place: number, random: Random): ServerProcess {
+  at(place: number, random: Random): FleetServer {
     const server = this.#servers[place % this.#servers.length];
     return server?.isRunning === true ? server : this.any(random);
   }
 
-  any(random: Random): ServerProcess {
+  any(random: Random): FleetServer {
     return random.pick(this.running);
   }
 
@@ -129,6 +105,6 @@ export class Fleet {
     const number = (this.#born[place] ?? 0) + 1;
     this.#born[place] = number;
     const name = `p${place + 1}${number === 1 ? '' : `.${number}`}`;
-    this.#servers[place] = await ServerProcess.start(name, this.#options, this.#complain);
+    this.#servers[place] = await FleetServer.start(name, this.#options, this.#complain);
   }
 }

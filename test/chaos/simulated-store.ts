@@ -5,7 +5,7 @@ import { diff } from '../../src/delta/diff.ts';
 import type { JsonObject } from '../../src/delta/json.ts';
 import { answerOf } from '../service/oracle.ts';
 import { act, originOf } from './actions.ts';
-import type { Answer, Rules, SeenDelta } from './history.ts';
+import type { Answer, Limits, SeenDelta } from './history.ts';
 import type { WriteRequest } from './plan.ts';
 
 interface Stored {
@@ -25,14 +25,14 @@ const moment = '2030-01-01T00:00:00.000Z';
 
 /** Answers writes and readers as a right server does; it can be restarted and set back. */
 export class SimulatedStore {
-  readonly #rules: Rules;
+  readonly #limits: Limits;
   #contexts = new Map<string, Stored>();
   #outcomes = new Map<string, Done>();
   #server = 1;
   #epochs = 0;
 
-  constructor(rules: Rules) {
-    this.#rules = rules;
+  constructor(limits: Limits) {
+    this.#limits = limits;
   }
 
   snapshot() {
@@ -74,7 +74,7 @@ export class SimulatedStore {
     }
     const client = told === undefined ? sent : clientAfter(told);
     const words = answerOf(client ?? {}, this.#world(stored), {
-      maxMerge: this.#rules.maxMergeDeltas,
+      maxMerge: this.#limits.maxMergeDeltas,
       isLive: told !== undefined,
     });
     if (words === 'noChange') return told === undefined ? { __typename: 'NoChange', ...position } : undefined;
@@ -93,13 +93,13 @@ export class SimulatedStore {
     const stored = this.#contexts.get(contextId);
     if (stored === undefined || stored.isGone) return { position: undefined, state: undefined, deltas: [] };
     const { epoch, version } = stored;
-    const deltas = stored.deltas.filter((delta) => delta.version > version - (this.#rules.deltaThreshold ?? version));
+    const deltas = stored.deltas.filter((delta) => delta.version > version - (this.#limits.deltaThreshold ?? version));
     return { position: { epoch, version }, state: stateOf(stored, version), deltas };
   }
 
   #world(stored: Stored) {
     const { epoch, first, version } = stored;
-    const { deltaThreshold } = this.#rules;
+    const { deltaThreshold } = this.#limits;
     const floor = deltaThreshold === null ? first : Math.max(first, version - deltaThreshold);
     return {
       kind: 'context',

@@ -67,10 +67,10 @@ class Simulation {
 
   constructor(seed: number, deltaThreshold: number | null) {
     this.#random = new Random(seed);
-    const rules = { deltaThreshold, maxMergeDeltas: 10_000, answerWithinMs: 10_000 };
-    this.#store = new SimulatedStore(rules);
+    const limits = { deltaThreshold, maxMergeDeltas: 10_000, answerWithinMs: 10_000 };
+    this.#store = new SimulatedStore(limits);
     this.#snapshot = this.#store.snapshot();
-    this.#history = { rules, writes: [], readers: [], finals: [], faults: [], incidents: [] };
+    this.#history = { limits, writes: [], readers: [], finals: [], faults: [], incidents: [] };
     this.#writers = Array.from({ length: 6 }, (_, index) => ({
       name: `writer ${index}`,
       random: this.#random,

@@ -212,7 +212,7 @@ export const writeMutants: readonly Mutant[] = [
     rule: 'answer',
     tamper: (draft) => {
       const { attempt } = need('write', accepted(draft).at(-1));
-      attempt.endMs = attempt.beginMs + draft.rules.answerWithinMs + 1;
+      attempt.endMs = attempt.beginMs + draft.limits.answerWithinMs + 1;
     },
   },
 ];

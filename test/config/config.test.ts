@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { ConfigError } from '../../src/config/config-error.ts';
 import { configTableMarkdown, helpText } from '../../src/config/help.ts';
@@ -69,6 +70,7 @@ const defaults = {
   maxQueuedWrites: 10_000,
   recheckMs: 30_000,
   slowReaderTimeoutMs: 60_000,
+  drainDelayMs: 0,
   drainTimeoutMs: 10_000,
   maxRequestBytes: 8_388_608,
   graphiql: true,
@@ -84,6 +86,7 @@ describe('where a value comes from', () => {
     expect(await load()).toEqual({
       ...defaults,
       configFile: null,
+      inTheirWords: expect.any(Function),
       deltaFormatter: undefined,
       timeProvider: undefined,
     });
@@ -315,6 +318,22 @@ describe('an option that needs another is refused without it, by the name that t
     expect(await refusal({ argv })).toBe(
       `${given}, so ${missing} (${variable(missing)}, ${flag(missing)}) must be set.`,
     );
+  });
+
+  test.each(['redisUrl', 'redisPrefix', 'redisTimeoutMs'])('%s is refused for another backend', async (name) => {
+    const rest = 'Set backend (CHORD_BACKEND, --backend) to redis, or leave';
+    const label = (given: string, backend: string) =>
+      `${given} is for the backend redis, and the backend is ${backend}. ${rest} ${given} out.`;
+    const value = name === 'redisTimeoutMs' ? '7' : 'redis://:hush@a';
+    expect(await refusal({ argv: [flag(name), value] })).toBe(label(flag(name), 'lmdb'));
+    const env = { [variable(name)]: value, CHORD_BACKEND: 'memory' };
+    expect(await refusal({ env })).toBe(label(variable(name), 'memory'));
+    const file = `export default { ${name}: ${name === 'redisTimeoutMs' ? value : `'${value}'`} };`;
+    expect(await refusal({ file })).toBe(label(`${name} in chord.config.mjs`, 'lmdb'));
+    expect(() => createApp({ [name]: name === 'redisTimeoutMs' ? 7 : value })).toThrow(label(name, 'lmdb'));
+    // Another source may take it back.
+    const none = name === 'redisTimeoutMs' ? '5000' : name === 'redisPrefix' ? 'chord:' : 'none';
+    await expect(load({ file, argv: [flag(name), none] })).resolves.toMatchObject({ backend: 'lmdb' });
   });
 
   test('the name is that of the source that counts', async () => {

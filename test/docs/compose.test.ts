@@ -11,6 +11,7 @@ import { followWithGraphqlWs } from '../../examples/clients/graphql-ws.ts';
 import type { FollowEvent, FollowOptions } from '../../examples/clients/replica.ts';
 import { judgeSettings, readSettings } from '../../src/backend/redis/connection/settings.ts';
 import { post } from '../support/app.ts';
+import { ChordProcess } from '../support/chord-process.ts';
 import { builtCopy, Command, stopCommands } from '../support/command.ts';
 import { installTimeoutMs, needProgram } from '../support/programs.ts';
 import { openClient } from '../support/redis/clients.ts';
@@ -41,15 +42,15 @@ const services = under(file, 'services');
 let home: string;
 let haproxy: string;
 let redis: RedisServer;
-let chords: readonly ChordProcess[];
+let chords: readonly Service[];
 let proxy: Command;
 let url: string;
 
 /** One of the two services, which can be started again at its address. */
-class ChordProcess {
+class Service {
   readonly name: string;
   readonly port: number;
-  #command: Command | undefined;
+  #process: ChordProcess | undefined;
 
   constructor(name: string, port: number) {
     this.name = name;
@@ -60,18 +61,16 @@ class ChordProcess {
     const environment = under(under(services, 'chord-1'), 'environment');
     const given = [...environment.matchAll(/^(\w+): (.+)$/gm)].map(([, name = '', value = '']) => [name, value]);
     const env = { ...Object.fromEntries(given), CHORD_REDIS_URL: redis.url, CHORD_PORT: String(this.port) };
-    this.#command = new Command(process.execPath, [join(home, 'dist/main.js')], { cwd: home, env });
-    await this.#command.endpoint();
+    this.#process = await ChordProcess.start([], { script: join(home, 'dist/main.js'), env });
   }
 
   get output(): string {
-    return `${this.#command?.stdout}${this.#command?.stderr}`;
+    return this.#process?.output ?? '';
   }
 
   /** As `docker compose stop` does, or as when its machine fails. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    this.#command?.kill(signal);
-    await this.#command?.exit;
+    await this.#process?.end(signal);
   }
 }
 
@@ -81,7 +80,7 @@ beforeAll(async () => {
   const [, ...args] = valueOf(under(services, 'redis'), 'command').split(' ');
   redis = await startRedis({ args });
   const [port = 0, ...ports] = await freePorts(3);
-  chords = ports.map((each, index) => new ChordProcess(`chord-${index + 1}`, each));
+  chords = ports.map((each, index) => new Service(`chord-${index + 1}`, each));
   await Promise.all(chords.map((chord) => chord.start()));
   proxy = startProxy(port);
   url = `http://127.0.0.1:${port}/graphql`;
@@ -113,7 +112,7 @@ function startProxy(port: number): Command {
 }
 
 /** Waits until the proxy has noticed. */
-async function seenByProxy({ name }: ChordProcess, state: 'UP' | 'DOWN'): Promise<void> {
+async function seenByProxy({ name }: Service, state: 'UP' | 'DOWN'): Promise<void> {
   await until(`${name} to be ${state} to the proxy`, () => {
     const changes = [...proxy.stderr.matchAll(/(chord-\d) is (UP|DOWN)/g)];
     return changes.findLast(([, who]) => who === name)?.[2] === state;

@@ -47,10 +47,10 @@ test('the commands are those of package.json', () => {
     expect(scripts).toHaveProperty(name);
 });
 
-test('the address is the one where the server listens by default, but for the second of two', async () => {
+test('the address is the one where the server listens by default, but for the two on one Redis', async () => {
   const { host, port } = await loadConfig({ argv: [], env: {}, cwd: home });
   const addresses = new Set(readme.match(/http:\/\/[\w.:]+/g));
-  expect([...addresses]).toEqual([`http://${host}:${port}`, `http://${host}:4002`]);
+  expect([...addresses].toSorted()).toEqual([port, 4001, 4002].map((each) => `http://${host}:${each}`));
 });
 
 /** A server, the page's subscription to it, and the page's write with another status. */
@@ -172,23 +172,35 @@ describe('several processes on one Redis', () => {
     await needProgram(['redis-server', 'valkey-server'], 'redis-server');
   }, installTimeoutMs);
 
-  test('what is written to one is followed on the other, over WebSocket, as the page shows it', async () => {
-    const [start = '', one = '', other = '', follow = '', writeTo = ''] = onRedis;
+  test('what is written to one is followed on the other, as the page shows it, whichever ends', async () => {
+    const [start = '', one = '', other = '', follow = '', writeTo = '', stream = '', resume = ''] = onRedis;
     const [, args = ''] = /^redis-server (.+)\n$/.exec(start) ?? [];
     await using redis = await startRedis({ args: args.split(' ') });
-    const serve = async (command: string) => {
-      const here = command.replace('redis://127.0.0.1:6379', redis.url).replace(/--port \d+/, '--port 0');
-      const [, host = ''] = await new Script('bash', ['-c', here], checkout).printed(/http:\/\/([\d.:]+)\/graphql/);
-      return host;
+    const serve = async (command: string, port = '0') => {
+      const here = command.replace('redis://127.0.0.1:6379', redis.url).replace(/--port \d+/, `--port ${port}`);
+      const script = new Script('bash', ['-c', here], checkout);
+      const [, host = '', ownPort = ''] = await script.printed(/http:\/\/([\d.]+:(\d+))\/graphql/);
+      return { script, host, port: ownPort };
     };
-    const [followedOn, writtenTo] = [await serve(one), await serve(other)];
-    const follower = new Script('bash', ['-c', follow.replace('127.0.0.1:4001', followedOn)], checkout);
+    const [first, second] = [await serve(one), await serve(other)];
+    const here = (text: string) => text.replace('127.0.0.1:4001', first.host).replace('127.0.0.1:4002', second.host);
+    const follower = new Script('bash', ['-c', here(follow)], checkout);
+    const setStatus = (status: string) => outputOf('bash', ['-c', here(writeTo).replace('ringing', status)], home);
     await follower.printed(/"NoContext"/);
     for (const status of ['ringing', 'talking']) {
-      await outputOf('bash', ['-c', writeTo.replace('127.0.0.1:4002', writtenTo).replace('ringing', status)], home);
+      await setStatus(status);
       await follower.printed(new RegExp(`"${status}"`));
     }
     expect(follower.stdout).toBe(followed);
+
+    const streamed = new Script('bash', ['-c', here(stream)], home);
+    const [, id = ''] = await streamed.printed(/^id: ([\w-]+:2)\nevent: next\ndata: .*"FullContext"/m);
+    first.script.signal('SIGKILL');
+    await first.script.exit;
+    await setStatus('ended');
+    await new Script('bash', ['-c', here(resume).replace('ID', id)], home).printed(/^id: .*:3\n.*\n.*"Delta"/m);
+    await serve(one, first.port);
+    await follower.printed(/"version":3,.*"ended"/);
     await stopScripts();
   });
 });

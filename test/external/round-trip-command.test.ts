@@ -153,8 +153,13 @@ describe('a setting that is wrong ends the start with code 2 and one line that n
   const url = 'https://storage.test/hUsH';
 
   test.each([
-    ['exporter', 'EXPORT', 'storage.test/hUsH', 'webhookExportUrl: expected a URL of http or https\\.'],
-    ['provider', 'PROVIDER', 'http://hUsH:%@storage.test', 'webhookProviderUrl: expected a URL of http or https\\.'],
+    ['exporter', 'EXPORT', 'storage.test/hUsH', 'CHORD_WEBHOOK_EXPORT_URL: expected a URL of http or https\\.'],
+    [
+      'provider',
+      'PROVIDER',
+      'http://hUsH:%@storage.test',
+      'CHORD_WEBHOOK_PROVIDER_URL: expected a URL of http or https\\.',
+    ],
   ])('a webhook as %s, told by CHORD_WEBHOOK_%s_URL=%s', async (role, name, address, line) => {
     const env = { [`CHORD_WEBHOOK_${name}_URL`]: address, CHORD_WEBHOOK_SECRET: 'hUsH-key' };
     const command = chord(temporaryDirectory(), [`--${role}`, 'webhook'], env);
@@ -173,7 +178,7 @@ describe('a setting that is wrong ends the start with code 2 and one line that n
 
   test('a secret that cannot be read', async () => {
     const args = ['--exporter', 'webhook', '--webhook-export-url', url, '--webhook-secret', 'whsec_hUsH!'];
-    const line = 'webhookSecret: expected a text that is not empty, or whsec_ and base64\\.';
+    const line = '--webhook-secret: expected a text that is not empty, or whsec_ and base64\\.';
     expect(await outcomeOf(chord(temporaryDirectory(), args))).toEqual(refused(line));
   });
 

@@ -1,5 +1,5 @@
 /*
- * A process that lost twice on a context, is the first in line for its turn, and never takes it: each attempt is again
+ * A process that lost twice on a context, is the first in the queue, and never takes it: each attempt is again
  * on a base that is not the truth. It says so, and goes on until it is killed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';

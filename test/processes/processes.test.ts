@@ -3,12 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Keys } from '../../src/backend/redis/keys.ts';
 import { RawWebSocket } from '../server/raw-websocket.ts';
+import { type ChordProcess, startChords, startScript } from '../support/chord-process.ts';
 import { stopCommands } from '../support/command.ts';
 import { type RedisServer, startRedis } from '../support/redis/server.ts';
 import { followOperation } from '../support/transports.ts';
 import { until } from '../support/wait.ts';
 import { Balancer } from './balancer.ts';
-import { type ChordProcess, startChords, startScript } from './chord-process.ts';
 import { type Reader, readersAt } from './reader.ts';
 import { setContext, updateContext, updateForSure } from './writes.ts';
 
@@ -96,16 +96,16 @@ test('a write that is sent to two processes under one key is applied once', asyn
   expect(version).toBe(102);
 });
 
-test('when the first writer in line dies, others go on within a second', async () => {
+test('when the first writer in the queue dies, others go on within a second', async () => {
   const waited: number[] = [];
   // A machine that does other things may be slow once.
-  for (const id of ['line 1', 'line 2', 'line 3']) {
+  for (const id of ['queue 1', 'queue 2', 'queue 3']) {
     await setContext(urlOf(0), { id, state: {} });
     const loser = startScript(fileURLToPath(new URL('loser.ts', import.meta.url)), [redis.url, prefix, id]);
     await loser.printed(/behind/);
     const writes = [1, 2].map((index) => updateContext(urlOf(index), { id, changes: { [`field ${index}`]: 1 } }));
-    const line = `${new Keys(prefix).partitionOf(id)}line:${id}`;
-    await until('two others to wait', async () => String(await redis.cli('GET', line)).split(',').length === 3);
+    const queue = `${new Keys(prefix).partitionOf(id)}queue:${id}`;
+    await until('two others to wait', async () => String(await redis.cli('GET', queue)).split(',').length === 3);
     loser.kill('SIGKILL');
     await loser.exit;
     const diedMs = performance.now();

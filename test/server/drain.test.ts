@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import { LastingBackend, post, startApp, stopApp, stopApps } from '../support/app.ts';
+import { isPending } from '../support/chord.ts';
 import { FaultyBackend } from '../support/faulty-backend.ts';
 import {
   eventOf,
@@ -248,3 +249,37 @@ test('a WebSocket that comes while the server stops is sent away', async () => {
   await answer;
   await stopping;
 });
+
+test('with a delay everything is served as before, but /ready says no, and every answer ends its connection', async () => {
+  const { app, url, port } = await startApp({ drainDelayMs: 2_000 });
+  await app.chord.setContext('c', state);
+  const stream = await RawStream.open(operationUrl(url, followOperation('c')));
+  await stream.next();
+  const [first, second] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+  const texts = [first, second].map(everything);
+  await Promise.all([once(first, 'connect'), once(second, 'connect')]);
+  const stopping = stopApp(app);
+
+  first.write('GET /ready HTTP/1.1\r\nHost: chord\r\n\r\n');
+  const body = JSON.stringify(write);
+  second.write(
+    'POST /graphql HTTP/1.1\r\nHost: chord\r\nContent-Type: application/json\r\n' +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  const [readiness = '', answer = ''] = await Promise.all(texts);
+  expect(readiness).toMatch(/^HTTP\/1\.1 503 [\s\S]*\r\nconnection: close\r\n[\s\S]*"draining"/i);
+  expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nconnection: close\r\n[\s\S]*"version":2/i);
+  expect((await stream.next()).id).toMatch(/:2$/);
+  const late = await RawWebSocket.open(url.replace('http', 'ws'));
+  expect(await isPending(stopping)).toBe(true);
+  expect((await late.closed).code).toBe(1012);
+  await soon('the stop', stopping);
+  await expect(fetch(url)).rejects.toThrow('fetch failed');
+});
+
+/** What a connection is sent before the server ends it. */
+async function everything(socket: Socket): Promise<string> {
+  let text = '';
+  for await (const chunk of socket.setEncoding('utf8')) text += chunk;
+  return text;
+}

@@ -154,12 +154,15 @@ describe('the life of an app', () => {
     await expect(starting).resolves.toMatchObject({ url: expect.stringContaining('http://') });
   });
 
-  test('a start that failed may be tried again', async () => {
+  test('a start that failed has stopped the app, and another one may be tried', async () => {
     const first = await startApp();
-    await using app = createApp({ port: first.port, backend: 'memory', logger: silentLogger });
+    const app = createApp({ port: first.port, backend: 'memory', logger: silentLogger });
     await expect(app.start()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(app.chord.getContext('c')).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    await expect(app.start()).rejects.toThrow('was stopped');
     await first.app.stop();
-    await expect(app.start()).resolves.toMatchObject({ url: expect.stringContaining(String(first.port)) });
+    await using other = createApp({ port: first.port, backend: 'memory', logger: silentLogger });
+    await expect(other.start()).resolves.toMatchObject({ url: expect.stringContaining(String(first.port)) });
   });
 
   test('a stopped app does not start again', async () => {

@@ -1,9 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { AppOptions } from '../../src/app.ts';
 import type { ServerStats } from '../../src/server/server.ts';
 import type { ChordStats } from '../../src/service/chord.ts';
+import { ForkedServer } from '../support/forked-server.ts';
+import { soon } from '../support/wait.ts';
 
 /** What a test puts into requests, and no log may show. */
 export const secret = 'hUsH-hUsH';
@@ -36,45 +36,50 @@ export interface Reports {
   readonly stop: undefined;
 }
 
-/** A server in a process of its own. */
+/** What waits for its report. */
+type Waiting = Map<number, { resolve(value: unknown): void; reject(error: Error): void }>;
+
+/** A server in a process of its own, in memory, which is asked for what only the process knows. */
 export class ServerProcess {
   readonly url: string;
   readonly webSocketUrl: string;
   readonly port: number;
-  readonly #process: ChildProcess;
-  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  readonly #server: ForkedServer;
+  readonly #waiting: Waiting;
   #lastId = 0;
 
-  private constructor(process: ChildProcess, origin: string) {
-    this.#process = process;
-    const url = new URL('/graphql', origin);
+  private constructor(server: ForkedServer, waiting: Waiting) {
+    this.#server = server;
+    this.#waiting = waiting;
+    const url = new URL('/graphql', server.url);
     this.url = url.href;
     this.webSocketUrl = url.href.replace('http', 'ws');
     this.port = Number(url.port);
-    process.on('message', (message) => {
-      // The child is ours.
-      const { kind, id, value, error } = message as { kind: string; id: number; value: unknown; error?: string };
-      const waiting = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (kind === 'done') waiting?.resolve(value);
-      else waiting?.reject(new Error(error));
-    });
-    process.once('exit', (code, signal) => {
-      for (const { reject } of this.#waiting.values()) reject(new Error(`the server ended: ${code ?? signal}`));
-    });
   }
 
   static async start(options: Omit<AppOptions, 'backend' | 'clock' | 'deltaFormatter' | 'logger'>) {
-    const child = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [JSON.stringify(options)], {
-      execArgv: ['--expose-gc', '--import', 'tsx'],
+    const waiting: Waiting = new Map();
+    const server = await ForkedServer.start(new URL('child.ts', import.meta.url), {
+      options,
+      flags: ['--expose-gc'],
       serialization: 'advanced',
+      onMessage: (message) => {
+        // The child is ours.
+        const { kind, id, value, error } = message as { kind: string; id: number; value: unknown; error?: string };
+        const { resolve, reject } = waiting.get(id) ?? {};
+        waiting.delete(id);
+        if (kind === 'done') resolve?.(value);
+        else reject?.(new Error(error));
+      },
+      onExit: ({ text }) => {
+        for (const { reject } of waiting.values()) reject(new Error(`the server ${text}`));
+      },
     });
-    const [started] = (await once(child, 'message')) as [{ readonly url: string }];
-    return new ServerProcess(child, started.url);
+    return new ServerProcess(server, waiting);
   }
 
   get isRunning(): boolean {
-    return this.#process.exitCode === null && this.#process.signalCode === null;
+    return this.#server.isRunning;
   }
 
   ask<Kind extends Command['kind']>(
@@ -87,7 +92,7 @@ export class ServerProcess {
         resolve: (value) => resolve(value as Reports[Kind]),
         reject,
       });
-      this.#process.send({ id, command });
+      this.#server.process.send({ id, command });
     });
   }
 
@@ -98,10 +103,9 @@ export class ServerProcess {
 
   async stop(): Promise<void> {
     if (!this.isRunning) return;
-    const exit = once(this.#process, 'exit');
-    const stubborn = setTimeout(() => this.#process.kill('SIGKILL'), 10_000);
-    this.#process.send({ id: 0, command: { kind: 'stop' } });
-    await exit;
-    clearTimeout(stubborn);
+    const exit = once(this.#server.process, 'exit');
+    this.#server.process.send({ id: 0, command: { kind: 'stop' } });
+    // A stubborn one is killed.
+    await soon('the server to stop', exit, 10_000).catch(() => this.#server.kill());
   }
 }

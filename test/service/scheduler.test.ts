@@ -377,16 +377,13 @@ describe('sooner than its interval it runs', () => {
 });
 
 describe('a run that fails', () => {
-  test('is logged and counted, and the next ones come after longer and longer rests, up to a minute', async () => {
-    const { chord, start, store, clock, logger, isThere, runs } = open();
+  test('is counted, and the next ones come after longer and longer rests, up to a minute', async () => {
+    const { chord, start, store, clock, isThere, runs } = open();
     await chord.setContext('c', {}, { ttlMs: 1 });
     await clock.advance(1);
     store.beforeDue = () => away();
     await start();
     expect(chord.cleanupStatus()).toMatchObject({ running: true, failedRuns: 1, lastReport: null });
-    expect(logger.errors).toMatchObject([
-      { message: 'cleanup failed', fields: { error: { code: 'BACKEND_UNAVAILABLE' } } },
-    ]);
     for (const [index, restMs] of [10_000, 20_000, 40_000, 60_000, 60_000].entries()) {
       await clock.advance(restMs - 1);
       expect(runs()).toBe(index + 1);
@@ -404,6 +401,27 @@ describe('a run that fails', () => {
     expect(runs()).toBe(failed);
     await clock.advance(1);
     expect(runs()).toBe(failed + 1);
+  });
+
+  test('because the store is away is told of when that begins, and when it is over', async () => {
+    const { start, store, clock, logger, runs } = open();
+    const said = () => logger.lines.filter(({ level }) => level !== 'debug');
+    store.beforeDue = () => away();
+    await start();
+    await clock.advance(10 * minuteMs);
+    expect(runs()).toBeGreaterThan(10);
+    const heldUp = {
+      level: 'warn',
+      message: 'cleanup is held up by the store',
+      fields: { reason: 'The store is away.' },
+    };
+    expect(said()).toEqual([heldUp]);
+    store.beforeDue = undefined;
+    await clock.advance(2 * hourMs);
+    expect(said()).toEqual([heldUp, { level: 'info', message: 'cleanup works again', fields: {} }]);
+    store.beforeDue = () => away();
+    await clock.advance(2 * hourMs);
+    expect(said()).toHaveLength(3);
   });
 
   test('rests no longer than the interval', async () => {
@@ -570,6 +588,30 @@ describe('the end of the service', () => {
       expect(await rejectionOf(refused)).toMatchObject({ code: 'BACKEND_UNAVAILABLE', outcome: 'NOT_STORED' });
     }
     expect(await chord.stopCleanup()).toMatchObject({ running: false });
+  });
+
+  test('does not take a run for failed that it cuts short', async () => {
+    const { chord, logger } = open();
+    await chord.startCleanup();
+    await chord.close();
+    expect(logger.lines.filter(({ level }) => level !== 'debug')).toEqual([]);
+    expect(chord.cleanupStatus().failedRuns).toBe(0);
+  });
+
+  test('closes the store half a second later under a run that does not end', async () => {
+    const { chord, start, store, clock, logger } = open();
+    let isClosed = false;
+    store.close = async () => {
+      isClosed = true;
+    };
+    store.beforeDue = () => new Promise(() => undefined);
+    await start();
+    const closing = chord.close();
+    await clock.advance(499);
+    expect(isClosed).toBe(false);
+    await clock.advance(1);
+    await turnNow(closing);
+    expect([isClosed, logger.errors]).toEqual([true, []]);
   });
 
   test('waits for a run that is under way, and closes the store after it', async () => {

@@ -43,14 +43,14 @@ export function addSteps(args: string[], { writeId, step, idempotency }: Write):
   switch (step.kind) {
     case 'create': {
       const { epoch, version, firstVersion, floor } = step.head;
-      const line = `create ${epoch} ${version} ${firstVersion} ${floor} ${step.trimTo} ${lifeText(step.head)}`;
-      args.push(`${line} ${step.delta.insertedAtMs} ${restText(step.head)}`, recordText(step.delta));
+      const text = `create ${epoch} ${version} ${firstVersion} ${floor} ${step.trimTo} ${lifeText(step.head)}`;
+      args.push(`${text} ${step.delta.insertedAtMs} ${restText(step.head)}`, recordText(step.delta));
       break;
     }
     case 'change': {
       const { version, floor } = step.head;
-      const line = `change ${version} ${floor} ${step.trimTo} ${lifeText(step.head)}`;
-      args.push(`${line} ${step.delta.insertedAtMs} ${restText(step.head)}`, recordText(step.delta));
+      const text = `change ${version} ${floor} ${step.trimTo} ${lifeText(step.head)}`;
+      args.push(`${text} ${step.delta.insertedAtMs} ${restText(step.head)}`, recordText(step.delta));
       break;
     }
     case 'touch':
@@ -93,25 +93,26 @@ export interface StoredHead {
 /** What the line of a live context has beside the head. */
 export interface Line {
   readonly edits: string;
-  /** Who wrote it last. */
-  readonly server: string;
+  /** The server that wrote it last. */
+  readonly wroteLast: string;
   readonly oldest: number;
   /** The version that the log leads on from. */
-  readonly base: number;
+  readonly logBase: number;
   readonly hasCheckpoint: boolean;
   /** Bytes of all deltas since the creation. */
   readonly logged: number;
-  /** Of those up to `base`. */
+  /** Of those up to `logBase`. */
   readonly loggedAtBase: number;
   /** Times, or `-`. */
   readonly dueContext: string;
   readonly dueDeltas: string;
 }
 
+/** A live context of its line. */
 export function headFrom(text: string): StoredHead {
   const fields = text.split(' ');
-  const [, epoch = '', version, touches, edits = '', server = '', first, floor, oldest, expires, ttl] = fields;
-  const [base, checkpoint, logged, loggedAtBase, dueContext = '', dueDeltas = '', rest = ''] = fields.slice(11);
+  const [, epoch = '', version, touches, edits = '', wroteLast = '', first, floor, oldest, expires, ttl] = fields;
+  const [logBase, hasCheckpoint, logged, loggedAtBase, dueContext = '', dueDeltas = '', rest = ''] = fields.slice(11);
   // Written by restText.
   const [stateBytes, createdAtMs, insertedAtMs, serverId] = JSON.parse(rest) as [number, number, number, string];
   const head: Head = {
@@ -129,10 +130,10 @@ export function headFrom(text: string): StoredHead {
   };
   const line: Line = {
     edits,
-    server,
+    wroteLast,
     oldest: Number(oldest),
-    base: Number(base),
-    hasCheckpoint: checkpoint === '1',
+    logBase: Number(logBase),
+    hasCheckpoint: hasCheckpoint === '1',
     logged: Number(logged),
     loggedAtBase: Number(loggedAtBase),
     dueContext,
@@ -148,10 +149,10 @@ export function startText({ epoch, version, touches }: Head, { edits }: Line): s
 
 /** The whole line. */
 export function headText(head: Head, line: Line): string {
-  const { server, oldest, base, hasCheckpoint, logged, loggedAtBase, dueContext, dueDeltas } = line;
+  const { wroteLast, oldest, logBase, hasCheckpoint, logged, loggedAtBase, dueContext, dueDeltas } = line;
   const versions = `${head.firstVersion} ${head.floor} ${oldest}`;
-  const log = `${base} ${hasCheckpoint ? 1 : 0} ${logged} ${loggedAtBase}`;
-  return `${startText(head, line)}${server} ${versions} ${lifeText(head)} ${log} ${dueContext} ${dueDeltas} ${restText(head)}`;
+  const log = `${logBase} ${hasCheckpoint ? 1 : 0} ${logged} ${loggedAtBase}`;
+  return `${startText(head, line)}${wroteLast} ${versions} ${lifeText(head)} ${log} ${dueContext} ${dueDeltas} ${restText(head)}`;
 }
 
 /** Whether the text is the head of a live context. */
@@ -159,6 +160,7 @@ export function isLive(text: string): boolean {
   return text.startsWith('c ');
 }
 
+/** A tombstone of its line. */
 export function tombstoneFrom(text: string): Tombstone {
   const [, epoch = '', version, cause, atMs, ...writeId] = text.split(' ');
   return Object.freeze({
@@ -175,6 +177,7 @@ export function tombstoneFrom(text: string): Tombstone {
 /** An entry of the log as Redis answers it: `[id, ['t', inserted, 'd', record]]`. */
 export type Entry = readonly [id: string, fields: readonly string[]];
 
+/** A delta of its entry; `head` is the one of its context in the same view. */
 export function deltaFrom([id, [, inserted = '', , text = '']]: Entry, head: Head): DeltaRecord {
   const version = Number(id.slice(0, id.indexOf('-')));
   const fromVersion = version === head.firstVersion ? 0 : version - 1;
@@ -229,16 +232,16 @@ export function positionFrom(text: string): Position {
   return Object.freeze({ epoch, version: Number(version) });
 }
 
-/** What the scripts publish. Undefined: nothing of ours. */
+/** What commit.lua, change.lua and expire.lua publish. Undefined: nothing of ours. */
 export function announcementFrom(message: string): Announcement | undefined {
   const [kind, epoch = '', versionText, from, inserted] = message.split(' ', 5);
   const version = Number(versionText);
   if (!Number.isSafeInteger(version)) return undefined;
   switch (kind) {
     case 'changed': {
-      const place = { epoch, version, fromVersion: Number(from), insertedAtMs: Number(inserted) };
+      const position = { epoch, version, fromVersion: Number(from), insertedAtMs: Number(inserted) };
       const head = [kind, epoch, versionText, from, inserted, ''].join(' ');
-      return { kind, delta: recordFrom(message.slice(head.length), place) };
+      return { kind, delta: recordFrom(message.slice(head.length), position) };
     }
     case 'moved':
     case 'removed':

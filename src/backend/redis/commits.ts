@@ -40,7 +40,7 @@ export interface CommitsOptions {
  */
 
 /** The writes and what is told beside them. */
-interface Attempt {
+interface Planned {
   readonly writes: readonly Write[];
   readonly options: CommitOptions;
 }
@@ -66,20 +66,21 @@ export class Commits {
   }
 
   /** As `Backend.commit` says. */
-  async commit(id: string, base: Base, attempt: Attempt): Promise<CommitResult> {
-    const problem = planProblem(base, attempt.writes);
+  async commit(id: string, base: Base, planned: Planned): Promise<CommitResult> {
+    const problem = planProblem(base, planned.writes);
     if (problem !== undefined) return this.#refuse(id, base, problem);
-    const change = changeOf(this.#contexts.get(id), base, attempt);
+    const change = changeOf(this.#contexts.get(id), base, planned);
     const changed = change && (await this.#change(id, base, change));
     if (changed !== undefined) return changed;
-    const reply = await this.#send(id, base, attempt);
-    if (typeof reply === 'string') return this.#committed(id, base, { writes: attempt.writes, reply });
+    const seen = this.#contexts.get(id);
+    const reply = await this.#send(id, base, planned);
+    if (typeof reply === 'string') return this.#committed(id, base, { writes: planned.writes, reply });
     const [kind, ...answer] = listOf(reply);
     switch (kind) {
       case 'duplicate':
         return { kind: 'duplicate', index: Number(answer[0]), outcome: outcomeFrom(textOf(answer[1]) ?? '') };
       case 'behind':
-        return this.#behind(id, answer[0]);
+        return this.#behind(id, answer[0], seen);
       default:
         throw new TypeError('The commit script answered something that it should not.');
     }
@@ -98,7 +99,7 @@ export class Commits {
   }
 
   /** The short way of one change. Undefined: it is for the script of all commits to decide. */
-  async #change(id: string, base: Base, { write, step, start, line }: Change): Promise<CommitResult | undefined> {
+  async #change(id: string, base: Base, { write, step, start, seen, line }: Change): Promise<CommitResult | undefined> {
     const { head, delta } = step;
     const { client, keys } = this.#store;
     const record = recordText(delta);
@@ -107,31 +108,31 @@ export class Commits {
     const { epoch, fromVersion, version, insertedAtMs } = delta;
     const reply = await client.run(scripts.change, keys.context(id), [
       start,
-      `master_replid:${line.server}`,
+      `master_replid:${line.wroteLast}`,
       headText(head, next),
       `${version}-0`,
       insertedAtMs,
       `changed ${epoch} ${version} ${fromVersion} ${insertedAtMs} `,
       record,
     ]);
-    if (Array.isArray(reply)) return this.#behind(id, reply[1]);
+    if (Array.isArray(reply)) return this.#behind(id, reply[1], seen);
     if (Number(reply) !== 1) return undefined;
     return this.#stored(id, base, { writes: [write], after: head, line: next });
   }
 
   /** Waits for its turn when others lost before. */
-  async #send(id: string, base: Base, { writes, options }: Attempt): Promise<unknown> {
+  async #send(id: string, base: Base, { writes, options }: Planned): Promise<unknown> {
     const { client, keys, writer } = this.#store;
     const seen = this.#contexts.get(id);
     const hasState = seen?.kind === 'context' && base.kind === 'context' && samePosition(seen.head, base);
     const { nowMs, freshEpoch, attempt } = options;
-    const line = `${nowMs} ${freshEpoch} ${hasState ? 1 : 0} ${writer} ${attempt} ${keysIn(writes)}`;
-    const args = [baseText(base), line];
+    const header = `${nowMs} ${freshEpoch} ${hasState ? 1 : 0} ${writer} ${attempt} ${keysIn(writes)}`;
+    const args = [baseText(base), header];
     for (const write of writes) addSteps(args, write);
     const deadline = performance.now() + this.#timeoutMs;
     for (;;) {
       const reply = await client.run(scripts.commit, keys.context(id), args);
-      const place = placeInLine(reply);
+      const place = placeInQueue(reply);
       if (place === undefined) return reply;
       if (performance.now() > deadline) {
         throw new BackendUnavailableError('Too many writers wait for the context.', 'NOT_STORED');
@@ -140,14 +141,14 @@ export class Commits {
     }
   }
 
-  async #behind(id: string, reply: unknown): Promise<CommitResult> {
+  async #behind(id: string, reply: unknown, seen: Seen | undefined): Promise<CommitResult> {
     const stored = storedFrom(reply);
     if (stored.kind !== 'context') {
       this.#contexts.set(id, stored);
       return { kind: 'behind', known: stored };
     }
     const since = askedFor(stored);
-    const state = this.#contexts.stateOf(id, stored);
+    const state = this.#contexts.stateOf(id, stored, seen);
     if (state !== undefined) return { kind: 'behind', known: { kind: 'context', head: stored.head, state }, since };
     // What the answer was to lead on from was dropped from memory meanwhile.
     const { known } = await this.#reads.known(id);
@@ -164,13 +165,13 @@ export class Commits {
     const isAwaited = reply.startsWith('1', 2);
     const text = reply.slice(4);
     if (!isLive(text)) {
-      this.#contexts.follow(id, base, { writes, after: tombstoneFrom(text), line: undefined });
+      this.#contexts.keep(id, base, { writes, after: tombstoneFrom(text), line: undefined });
       return { kind: 'committed', head: undefined, epochBegan };
     }
     const { head, line } = headFrom(text);
     const result = this.#stored(id, base, { writes, after: head, line });
     // Who is waited for must not write on the short way, past them.
-    if (isAwaited) this.#contexts.hesitate(id);
+    if (isAwaited) this.#contexts.forgetLine(id);
     return epochBegan ? { kind: 'committed', head, epochBegan } : result;
   }
 
@@ -179,7 +180,7 @@ export class Commits {
     base: Base,
     { writes, after, line }: { readonly writes: readonly Write[]; readonly after: Head; readonly line: Line },
   ): CommitResult {
-    this.#contexts.follow(id, base, { writes, after, line });
+    this.#contexts.keep(id, base, { writes, after, line });
     if (isCheckpointDue(writes, after, line)) this.#checkpoint(id, after, line.logged);
     return { kind: 'committed', head: after, epochBegan: false };
   }
@@ -191,7 +192,7 @@ export class Commits {
     const { client, keys } = this.#store;
     const args = [`${head.epoch} ${head.version} ${logged}`, JSON.stringify(state)];
     // It edits the line: the next write learns the new one on the long way, in one trip, rather than fail on the short.
-    this.#contexts.hesitate(id);
+    this.#contexts.forgetLine(id);
     const sent = client.run(scripts.checkpoint, keys.context(id), args).then(
       () => undefined,
       // The next one does as well.
@@ -208,7 +209,7 @@ export class Commits {
 const maxWaitMs = 8;
 
 /** Undefined: the writer need not wait. */
-function placeInLine(reply: unknown): number | undefined {
+function placeInQueue(reply: unknown): number | undefined {
   return Array.isArray(reply) && reply[0] === 'wait' ? Number(reply[1]) : undefined;
 }
 
@@ -224,6 +225,7 @@ interface Change {
   readonly step: Extract<Step, { readonly kind: 'change' }>;
   /** The beginning of the line that it is made from. */
   readonly start: string;
+  readonly seen: Seen;
   readonly line: Line;
 }
 
@@ -233,7 +235,7 @@ const maxChangeLength = 20_000;
 const cutEvery = 16;
 
 /** Undefined: the script of all commits is needed, since more changes than the log and the line. */
-function changeOf(seen: Seen | undefined, base: Base, { writes, options }: Attempt): Change | undefined {
+function changeOf(seen: Seen | undefined, base: Base, { writes, options }: Planned): Change | undefined {
   const [write] = writes;
   if (writes.length !== 1 || write?.step.kind !== 'change' || write.idempotency !== undefined) return undefined;
   if (options.attempt > 0 || seen?.kind !== 'context' || seen.line === undefined || !isBase(seen, base))
@@ -244,20 +246,20 @@ function changeOf(seen: Seen | undefined, base: Base, { writes, options }: Attem
   const isDueSooner = expiresAtMs !== null && (line.dueContext === '-' || expiresAtMs < Number(line.dueContext));
   if (version % cutEvery === 0 || line.dueDeltas === '-' || isDueSooner) return undefined;
   if (step.head.floor < seen.head.floor) return undefined;
-  return { write, step, start: startText(seen.head, line), line };
+  return { write, step, start: startText(seen.head, line), seen, line };
 }
 
 /** What change.lua makes of a line; not spread, see above. */
 function lineAfter(line: Line, { trimTo }: Change['step'], bytes: number): Line {
-  const { edits, server, base, hasCheckpoint, loggedAtBase, dueContext, dueDeltas } = line;
+  const { edits, wroteLast, logBase, hasCheckpoint, loggedAtBase, dueContext, dueDeltas } = line;
   const oldest = Math.max(line.oldest, trimTo + 1);
   const logged = line.logged + bytes;
-  return { edits, server, oldest, base, hasCheckpoint, logged, loggedAtBase, dueContext, dueDeltas };
+  return { edits, wroteLast, oldest, logBase, hasCheckpoint, logged, loggedAtBase, dueContext, dueDeltas };
 }
 
 /** Whether these writes made the log pass another multiple of what is to be between two checkpoints. */
-function isCheckpointDue(writes: readonly Write[], head: Head, { logged, loggedAtBase, base }: Line): boolean {
-  const count = head.version - base;
+function isCheckpointDue(writes: readonly Write[], head: Head, { logged, loggedAtBase, logBase }: Line): boolean {
+  const count = head.version - logBase;
   const sum = logged - loggedAtBase;
   if (sum < minCheckpointBytes && count < maxLoggedDeltas) return false;
   let changes = 0;

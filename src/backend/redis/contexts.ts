@@ -1,7 +1,9 @@
 /**
  * Contexts as this process saw them last: what commits are planned on, and what the store need not send again.
  *
- * Nobody is told that they are true: the store proves the base of each commit, and each read is answered by it.
+ * Nobody is told that they are true: the store proves the base of each commit, and each read is answered by it. So there
+ * are three words: `Stored` is what a script answered (views.ts), `Seen` what this process remembers, and `Known` what
+ * the contract hands out.
  */
 import { LRUCache } from 'lru-cache';
 import { advance } from '../../delta/apply.ts';
@@ -23,28 +25,33 @@ export interface SeenContext extends KnownContext {
 }
 
 /** Writes that were stored, and where they have put the context. */
-export interface Followed {
+export interface Kept {
   readonly writes: readonly Write[];
   readonly after: Head | Tombstone;
   readonly line: Line | undefined;
 }
 
-/** What one process remembers, as much as fits in its memory. */
+/** What one process remembers: as much as fits in its memory, and the last one at least. */
 export class Contexts {
+  readonly #cacheBytes: number;
   readonly #seen: LRUCache<string, Seen>;
 
   constructor(cacheBytes: number) {
+    this.#cacheBytes = cacheBytes;
     this.#seen = new LRUCache({ maxSize: cacheBytes });
   }
 
+  /** What is remembered; undefined: nothing, which does not mean that there is nothing. */
   get(id: string): Seen | undefined {
     return this.#seen.get(id);
   }
 
+  /** Forgets one. */
   forget(id: string): void {
     this.#seen.delete(id);
   }
 
+  /** Forgets all. */
   clear(): void {
     this.#seen.clear();
   }
@@ -52,14 +59,16 @@ export class Contexts {
   /** Replaces what was seen. */
   set(id: string, seen: Seen | Absent): void {
     if (seen.kind === 'absent') this.#seen.delete(id);
-    else this.#seen.set(id, seen, { size: entryBytes + (seen.kind === 'context' ? seen.head.stateBytes : 0) });
+    else this.#seen.set(id, seen, { size: Math.min(weightOf(seen), this.#cacheBytes) });
   }
 
   /**
    * The state that a view leads to, frozen, which is what is seen from now on. Undefined: the state that the view was
    * to lead on from is no longer there.
+   *
+   * @param asked what was seen when the view was asked for.
    */
-  stateOf(id: string, { head, line: { base }, source, records }: StoredView): JsonObject | undefined {
+  stateOf(id: string, { head, line, source, records }: StoredView, asked: Seen | undefined): JsonObject | undefined {
     const seen = this.#seen.get(id);
     const isHere = seen?.kind === 'context' && seen.head.epoch === head.epoch;
     if (isHere && seen.head.version === head.version) {
@@ -71,7 +80,7 @@ export class Contexts {
     let version: number;
     if (typeof source === 'object') {
       state = source.checkpoint;
-      version = base;
+      version = line.logBase;
     } else {
       if (source === 'none' || !isHere || seen.head.version > head.version) return undefined;
       ({ state } = seen);
@@ -86,9 +95,10 @@ export class Contexts {
       this.forget(id);
       throw error;
     }
-    // A late answer must not take the place of a newer one.
-    if (isHere && seen.head.version > head.version) return deepFreeze(state);
-    this.set(id, { kind: 'context', head, state });
+    // A late answer must not take the place of a newer one. If the newer one was there before the question, the answer is
+    // not late: the store has lost what was seen, by a fail-over.
+    const isLate = isHere && seen.head.version > head.version && !isFrom(asked, seen.head);
+    if (!isLate) this.set(id, { kind: 'context', head, state });
     return deepFreeze(state);
   }
 
@@ -97,7 +107,7 @@ export class Contexts {
    *
    * Writes that do not fit the state, which the store cannot tell, are forgotten here.
    */
-  follow(id: string, base: Base, { writes, after, line }: Followed): void {
+  keep(id: string, base: Base, { writes, after, line }: Kept): void {
     if ('kind' in after) {
       this.set(id, after);
       return;
@@ -120,8 +130,8 @@ export class Contexts {
     else this.set(id, { kind: 'context', head: after, state, line });
   }
 
-  /** The next write of the context takes the long way: somebody waits, or the line is being edited. */
-  hesitate(id: string): void {
+  /** The next write of the context takes the long way: others wait for their turn, or the line is being edited. */
+  forgetLine(id: string): void {
     const seen = this.#seen.get(id);
     if (seen?.kind === 'context') this.set(id, { kind: 'context', head: seen.head, state: seen.state });
   }
@@ -131,4 +141,13 @@ export class Contexts {
     const seen = this.#seen.get(id);
     return seen?.kind === 'context' && samePosition(seen.head, head) ? seen.state : undefined;
   }
+}
+
+function weightOf(seen: Seen): number {
+  return entryBytes + (seen.kind === 'context' ? seen.head.stateBytes : 0);
+}
+
+/** Whether something that was seen is of this version or a later one of its epoch. */
+function isFrom(seen: Seen | undefined, { epoch, version }: Head): boolean {
+  return seen?.kind === 'context' && seen.head.epoch === epoch && seen.head.version >= version;
 }

@@ -4,16 +4,13 @@
  */
 import type { Due, DueKind, DueOptions, ListOptions } from '../backend.ts';
 import { compareDue, compareUtf8 } from '../order.ts';
-import type { RedisClient } from './connection/client.ts';
-import { type Keys, partitions } from './keys.ts';
+import { partitions } from './keys.ts';
 import { mergeFirst } from './merge.ts';
 import { listOf, textsOf } from './replies.ts';
+import type { RedisStore } from './store.ts';
 
 /** Where the indexes are. */
-export interface Indexes {
-  readonly client: RedisClient;
-  readonly keys: Keys;
-}
+type Indexes = Pick<RedisStore, 'client' | 'keys'>;
 
 /** Ids in byte order. */
 export async function listIds(

@@ -27,21 +27,28 @@ export class Keys {
 
   /**
    * @param prefix what all names begin with.
+   * @param database where they are. Channels know none: it is part of the names, unless it is the first one.
    * @throws TypeError for one with braces, which would hide the hash tag.
    */
-  constructor(prefix: string) {
+  constructor(prefix: string, database = 0) {
     if (/[{}\s]/.test(prefix) || prefix === '' || Buffer.byteLength(prefix) > 64) {
       throw new TypeError(
         `redisPrefix is ${JSON.stringify(prefix)}; expected 1 to 64 bytes without spaces and braces.`,
       );
     }
-    this.#prefix = prefix;
-    this.#partitions = partitions.map((partition) => `${prefix}{${partition}}:`);
+    this.#prefix = database === 0 ? prefix : `${prefix}db${database}:`;
+    this.#partitions = partitions.map((partition) => `${this.#prefix}{${partition}}:`);
   }
 
   /** Where the format of the store is written down. */
   get format(): string {
     return `${this.#prefix}{0}:format`;
+  }
+
+  /** What a script is given that is about no context. The second one, of a key or a channel, is used for nothing else. */
+  some(partition: number): readonly [prefix: string, probe: string] {
+    const prefix = this.partition(partition);
+    return [prefix, `${prefix}probe`];
   }
 
   /** What the names of a partition begin with. */

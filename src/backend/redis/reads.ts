@@ -70,7 +70,7 @@ export class Reads {
     }
     const deltas = askedFor(stored);
     if (stored.source === 'none') return { view: { kind: 'context', head: stored.head, deltas }, outcome };
-    const state = this.#contexts.stateOf(id, stored);
+    const state = this.#contexts.stateOf(id, stored, seen);
     return state && { view: viewOf(stored, deltas, state), outcome };
   }
 }

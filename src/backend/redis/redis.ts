@@ -33,6 +33,7 @@ import { Announcements } from './announcements/announcements.ts';
 import { announcementFrom, deltaFrom, type Entry, headFrom, isLive, positionFrom } from './codec.ts';
 import { Commits } from './commits.ts';
 import { RedisClient } from './connection/client.ts';
+import type { Log } from './connection/log.ts';
 import { parseRedisUrls } from './connection/target.ts';
 import { Contexts } from './contexts.ts';
 import { countIds, dueEntries, listIds, nextDueMs } from './indexes.ts';
@@ -53,7 +54,7 @@ export interface RedisOptions {
   /** Weight of the states that are kept in memory to plan on. Default 64 MiB. */
   readonly cacheBytes?: number | undefined;
   /** Told of what operators should know, in one line each. */
-  readonly onWarning?: ((text: string) => void) | undefined;
+  readonly onLog?: Log | undefined;
 }
 
 /** At most so many deltas are dropped in one step: Redis does nothing else meanwhile. */
@@ -74,27 +75,34 @@ export class RedisBackend implements Backend {
     return new RedisBackend(options);
   }
 
-  /** @throws TypeError for URLs that cannot be understood. */
+  /** @throws TypeError for options that cannot be understood. */
   private constructor({
     urls,
     prefix = 'chord:',
     timeoutMs = 5_000,
     cacheBytes = 64 * 1024 * 1024,
-    onWarning,
+    onLog,
   }: RedisOptions) {
-    this.#client = new RedisClient({ target: parseRedisUrls(urls), timeoutMs, onWarning });
-    this.#store = new RedisStore({ client: this.#client, prefix });
+    if (!Array.isArray(urls)) throw new TypeError('RedisBackend.open needs `urls`, a list of texts.');
+    this.#client = new RedisClient({ target: parseRedisUrls(urls), timeoutMs, onLog });
+    this.#store = new RedisStore({
+      client: this.#client,
+      prefix,
+      listen: async (channel) => {
+        const watch = await this.#announcements.watch('', channel, () => undefined);
+        watch.close();
+      },
+    });
     this.#contexts = new Contexts(cacheBytes);
     this.#reads = new Reads(this.#store, this.#contexts);
-    const { store, contexts, reads } = { store: this.#store, contexts: this.#contexts, reads: this.#reads };
-    this.#commits = new Commits({ store, contexts, reads, timeoutMs });
+    this.#commits = new Commits({ store: this.#store, contexts: this.#contexts, reads: this.#reads, timeoutMs });
     this.#announcements = new Announcements(this.#client, {
       parse: announcementFrom,
       timeoutMs,
     });
   }
 
-  /** For people and tests: whom this process reached first, see store.ts. '' before that. */
+  /** For people and tests: the beginning of the identity of the first partition's server; '' before it was reached. */
   get serverId(): string {
     return this.#store.serverId;
   }
@@ -137,12 +145,12 @@ export class RedisBackend implements Backend {
 
   async due(kind: DueKind, beforeMs: number, options: DueOptions): Promise<readonly Due[]> {
     await this.#open();
-    return dueEntries(this.#store, kind, { ...options, beforeMs });
+    return this.#store.byMaster(() => dueEntries(this.#store, kind, { ...options, beforeMs }));
   }
 
   async nextDue(kind: DueKind): Promise<number | undefined> {
     await this.#open();
-    return nextDueMs(this.#store, kind);
+    return this.#store.byMaster(() => nextDueMs(this.#store, kind));
   }
 
   async expire(id: string, nowMs: number, at?: Position): Promise<Position | undefined> {
@@ -164,9 +172,11 @@ export class RedisBackend implements Backend {
     await this.#open();
     const args = [String(beforeMs), String(trimmedAtOnce)];
     let count = 0;
-    for (let trimmed = trimmedAtOnce; trimmed === trimmedAtOnce; count += trimmed) {
+    let trimmed: number;
+    do {
       trimmed = Number(await this.#client.run(scripts.trim, this.#store.keys.context(id), args));
-    }
+      count += trimmed;
+    } while (trimmed === trimmedAtOnce);
     return count;
   }
 
@@ -180,12 +190,14 @@ export class RedisBackend implements Backend {
 
   async list(options: ListOptions): Promise<readonly string[]> {
     await this.#open();
-    return listIds(this.#store, options);
+    return this.#store.byMaster(() => listIds(this.#store, options));
   }
 
   async heads(ids: readonly string[]): Promise<readonly (Head | undefined)[]> {
     await this.#open();
-    const texts = await Promise.all(ids.map((id) => this.#client.call(['GET', this.#store.keys.head(id)])));
+    const { keys } = this.#store;
+    const read = () => Promise.all(ids.map((id) => this.#client.call(['GET', keys.head(id)])));
+    const texts = await this.#store.byMaster(read);
     return texts.map((reply) => {
       const text = textOf(reply);
       return text !== undefined && isLive(text) ? headFrom(text).head : undefined;
@@ -210,7 +222,7 @@ export class RedisBackend implements Backend {
 
   async count({ idPrefix = '' }: { readonly idPrefix?: string | undefined }): Promise<number> {
     await this.#open();
-    return countIds(this.#store, idPrefix);
+    return this.#store.byMaster(() => countIds(this.#store, idPrefix));
   }
 
   async lease(name: string, ttlMs: number, nowMs: number): Promise<Lease | undefined> {
@@ -220,7 +232,7 @@ export class RedisBackend implements Backend {
 
   async ping(): Promise<void> {
     await this.#open();
-    await this.#client.ping();
+    await this.#store.ping();
   }
 
   async close(): Promise<void> {

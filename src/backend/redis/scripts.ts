@@ -21,20 +21,21 @@ const reads = { isWrite: false };
 /** All of them. */
 export const scripts = {
   identity: load('identity', ['server'], reads),
-  read: load('read', ['numbers', 'head', 'server', 'outcome', 'view'], reads),
-  deltas: load('deltas', ['numbers', 'head', 'server'], reads),
+  probe: load('probe', ['server', 'announce'], writes),
+  read: load('read', ['server', 'numbers', 'head', 'outcome', 'view'], reads),
+  deltas: load('deltas', ['server', 'numbers', 'head'], reads),
   change: load('change', ['numbers', 'head', 'view', 'behind', 'announce'], writes),
   commit: load(
     'commit',
-    ['numbers', 'head', 'server', 'outcome', 'line', 'view', 'behind', 'remove', 'announce'],
+    ['server', 'numbers', 'head', 'outcome', 'queue', 'view', 'behind', 'remove', 'announce'],
     writes,
   ),
-  checkpoint: load('checkpoint', ['numbers', 'head'], writes),
-  expire: load('expire', ['numbers', 'head', 'server', 'remove', 'announce'], writes),
-  postpone: load('postpone', ['numbers', 'head'], writes),
-  trim: load('trim', ['numbers', 'head', 'server'], writes),
-  purge: load('purge', ['numbers', 'head'], writes),
-  lease: load('lease', ['numbers'], writes),
+  checkpoint: load('checkpoint', ['server', 'numbers', 'head'], writes),
+  expire: load('expire', ['server', 'numbers', 'head', 'remove', 'announce'], writes),
+  postpone: load('postpone', ['server', 'numbers', 'head'], writes),
+  trim: load('trim', ['server', 'numbers', 'head'], writes),
+  purge: load('purge', ['server', 'numbers', 'head'], writes),
+  lease: load('lease', ['server', 'numbers'], writes),
 } as const satisfies Readonly<Record<string, Script>>;
 
 function load(name: string, pieces: readonly string[], { isWrite }: Pick<Script, 'isWrite'>): Script {

@@ -2,8 +2,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { createServers } from '../../../src/backend/redis/announcements/servers.ts';
+import { RedisStoreError } from '../../../src/errors.ts';
+import { causeOf, failureOf, openClient } from '../../support/redis/clients.ts';
 import { type RedisServer, startRedis } from '../../support/redis/server.ts';
 import { soon, until } from '../../support/wait.ts';
+import { isLoading, startLoading } from './loading.ts';
 import { ids, interrupted, moved, openWatcher, subscribersAt, type Watcher } from './watching.ts';
 
 let server: RedisServer;
@@ -88,7 +92,7 @@ test('a cut connection is made anew, and listeners are told when they are subscr
       expect(await heard.next()).toEqual(moved('one'));
     }
   }
-  expect(watcher.warnings.all).toEqual([]);
+  expect(watcher.log.all).toEqual([]);
 });
 
 test('a server that was away is subscribed to again, and the operator is told', async () => {
@@ -96,12 +100,18 @@ test('a server that was away is subscribed to again, and the operator is told', 
   const watcher = openWatcher([another.url], 500);
   const watching = await watcher.watch('a');
   await another.kill();
-  expect(await watcher.warnings.next()).toContain('are missed: connect ECONNREFUSED');
+  expect(await watcher.log.next()).toMatchObject({
+    level: 'warn',
+    text: expect.stringMatching(/are missed: connect ECONNREFUSED/),
+  });
   await another.start();
   expect(await watching.heard.next()).toEqual(interrupted);
   expect(await watcher.publish('a', 'one')).toBe(1);
   expect(await watching.heard.next()).toEqual(moved('one'));
-  expect(await watcher.warnings.next()).toContain('are no longer missed');
+  expect(await watcher.log.next()).toMatchObject({
+    level: 'info',
+    text: expect.stringMatching(/are no longer missed$/),
+  });
 });
 
 test('a connection whose server is silent is given up', async () => {
@@ -109,7 +119,7 @@ test('a connection whose server is silent is given up', async () => {
   const watcher = openWatcher([another.url], 500);
   const watching = await watcher.watch('a');
   another.pause();
-  expect(await watcher.warnings.next()).toContain('are missed: there was no answer');
+  expect((await watcher.log.next()).text).toContain('are missed: there was no answer');
   await expect(watcher.watch('b')).rejects.toMatchObject({ outcome: 'NOT_STORED' });
   another.resume();
   expect(await watching.heard.next()).toEqual(interrupted);
@@ -133,8 +143,12 @@ test('a watch while the server is away fails in time, and leaves nothing behind'
   const watcher = openWatcher([another.url], 500);
   await watcher.client.ping();
   await another.kill();
-  const refusal = { code: 'BACKEND_UNAVAILABLE', outcome: 'NOT_STORED' };
-  await expect(soon('a refusal', watcher.watch('a'))).rejects.toMatchObject(refusal);
+  const refusal = await soon('a refusal', failureOf(watcher.watch('a')));
+  expect(refusal).toMatchObject({
+    outcome: 'NOT_STORED',
+    message: 'Redis did not confirm a subscription within 500 ms.',
+  });
+  expect(causeOf(refusal)).toMatch(/^Announcements of Redis are missed: .*[^.]\.$/);
   await another.start();
   await until('a watch that is confirmed', () =>
     watcher.watch('b').then(
@@ -149,7 +163,31 @@ test('a user who may not subscribe is told so at once', async () => {
   const another = await startAnother();
   await another.cli('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '+@all', 'resetchannels');
   const watcher = openWatcher([another.url.replace('//', '//deaf:secret@')], 10_000);
-  await expect(watcher.watch('a')).rejects.toThrow(/^Redis refused a subscription: NOPERM [^:{}]*$/);
+  const refusal = await failureOf(watcher.watch('a'));
+  expect(refusal.message).toBe('Redis refused a subscription: its user lacks a right (NOPERM).');
+  expect(refusal.cause).toBeInstanceOf(RedisStoreError);
+  expect(causeOf(refusal)).toMatch(/^Redis at 127\.0\.0\.1:\d+ refuses a subscription: NOPERM [^:{}]*\w\.$/);
+});
+
+test('a look for the server crosses no replies', async () => {
+  const client = openClient(server.url);
+  await client.ping();
+  const servers = createServers(client, { timeoutMs: 1_000, onLook: () => undefined });
+  onTestFinished(() => servers.close());
+  const echo = client.call(['ECHO', 'one']);
+  servers.lookAgain();
+  expect([await echo, await client.call(['ECHO', 'two'])]).toEqual(['one', 'two']);
+});
+
+test('a server that loads its data is subscribed to when it has', async () => {
+  const { server: another, loaded } = await startLoading();
+  onTestFinished(() => another.stop());
+  const watcher = openWatcher([another.url], 10_000);
+  const { heard } = await watcher.watch('a');
+  expect(await isLoading(another)).toBe(false);
+  await loaded;
+  expect(await watcher.publish('a', 'one')).toBe(1);
+  expect(await heard.next()).toEqual(moved('one'));
 });
 
 test('a server without sharded pub/sub is listened to without, and one that has it by then with it', async () => {

@@ -1,22 +1,27 @@
 /* Who is let in where, and what is said to who is not. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { cp } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { problemOf } from '../../../src/backend/redis/connection/info.ts';
 import { RedisStoreError } from '../../../src/errors.ts';
 import { Command, stopCommands } from '../../support/command.ts';
 import { compiled } from '../../support/compiled.ts';
-import { failureOf, openClient, type TestedClient } from '../../support/redis/clients.ts';
+import { causeOf, failureOf, openClient, type TestedClient } from '../../support/redis/clients.ts';
 import { startCluster } from '../../support/redis/cluster.ts';
 import { hang } from '../../support/redis/faults.ts';
 import { startSentinel } from '../../support/redis/sentinel.ts';
 import { type RedisServer, startRedis } from '../../support/redis/server.ts';
 import { soon, until } from '../../support/wait.ts';
 
-/** What it says of a mistake, which it says long before its time is over, and warns of once. */
+/** What it says of a mistake, which it says long before its time is over, and to operators once. */
 async function mistakeOf(client: TestedClient): Promise<string> {
   const error = await soon('the mistake', failureOf(client.call(['SET', 'key', 1], { isWrite: true })), 8_000);
   expect(error).toMatchObject({ outcome: 'NOT_STORED', cause: expect.any(RedisStoreError) });
-  expect(client.warnings.map((text) => `${text}.`)).toEqual([error.message]);
-  expect(error.message).not.toContain('hush');
-  return error.message;
+  expect(error.message).toBe('Redis cannot be used as it is set up.');
+  const text = causeOf(error);
+  expect(client.log.map((line) => ({ ...line, text: `${line.text}.` }))).toEqual([{ level: 'warn', text }]);
+  expect(text).not.toMatch(/hush|\.\)|\.\./);
+  return text;
 }
 
 describe('with a password', () => {
@@ -43,13 +48,18 @@ describe('with a password', () => {
   });
 
   test('who has none is not', async () => {
-    expect(await mistakeOf(openClient(`redis://${server.address}`))).toMatch(/ wants a password \(NOAUTH /);
+    expect(await mistakeOf(openClient(`redis://${server.address}`))).toMatch(
+      / wants a password \(NOAUTH[^)]{0,30}\)\.$/,
+    );
   });
 
-  test('a user without the right to call INFO is of no use', async () => {
+  test('a user without the right to call INFO is of no use, and nothing is printed past the log', async () => {
+    const print = vi.spyOn(console, 'warn');
+    onTestFinished(() => print.mockRestore());
     expect(await mistakeOf(openClient(`redis://deaf:hush@${server.address}`))).toMatch(
       / does not let this user call INFO \(NOPERM /,
     );
+    expect(print).not.toHaveBeenCalled();
   });
 
   test('a mistake that is mended on the server is forgotten', async () => {
@@ -63,7 +73,7 @@ describe('with a password', () => {
         () => false,
       ),
     );
-    expect(client.warnings.at(-1)).toMatch(/ is there again$/);
+    expect(client.log.at(-1)).toEqual({ level: 'info', text: expect.stringMatching(/ is there again$/) });
   });
 });
 
@@ -82,6 +92,26 @@ describe('databases', () => {
   });
 });
 
+describe('what INFO says', () => {
+  const valkey = { redis_version: '7.2.4', server_name: 'valkey', valkey_version: '8.0.1' };
+
+  test.each([
+    [{ redis_version: '7.0.15', redis_mode: 'standalone' }, false, undefined],
+    [{ redis_version: '6.2.0', redis_mode: 'cluster' }, true, undefined],
+    [{ redis_version: '6.0.16', redis_mode: 'standalone' }, false, 'is version 6.0.16; Chord needs Redis 6.2 or newer'],
+    [{ redis_mode: 'cluster' }, false, 'is a node of a Cluster: write redis+cluster:// instead of redis://'],
+    [{ ...valkey, server_mode: 'standalone' }, false, undefined],
+    [
+      { ...valkey, server_mode: 'cluster' },
+      false,
+      'is a node of a Cluster: write redis+cluster:// instead of redis://',
+    ],
+    [{ ...valkey, server_mode: 'sentinel' }, false, 'is a Sentinel: write redis+sentinel://host:port/name'],
+  ])('%j', (info, isCluster, problem) => {
+    expect(problemOf(new Map(Object.entries(info)), isCluster)).toBe(problem);
+  });
+});
+
 describe('kinds of servers', () => {
   test('a node of a Cluster is not taken for a server of its own, nor the other way round', async () => {
     await using cluster = await startCluster({ masters: 2, replicas: 0 });
@@ -89,8 +119,9 @@ describe('kinds of servers', () => {
     expect(await mistakeOf(openClient(url))).toMatch(/ is a node of a Cluster: write redis\+cluster:\/\//);
     await using server = await startRedis();
     expect(await mistakeOf(openClient(`redis+cluster://${server.address}`))).toMatch(
-      / is no node of a Cluster: write redis:\/\//,
+      / is no node of a Cluster: write one redis:\/\/ for one server, redis\+sentinel:\/\/host1,host2\/name for /,
     );
+    expect(await mistakeOf(openClient([server.url, server.url]))).toMatch(/write one redis:\/\/ for one server/);
   });
 
   test('a Sentinel is not taken for a server, nor the other way round', async () => {
@@ -102,14 +133,16 @@ describe('kinds of servers', () => {
     const [server] = set.servers;
     expect(await mistakeOf(openClient(`redis+sentinel://${server?.address}/chord`))).toMatch(/these are no Sentinels/);
     expect(await mistakeOf(openClient(set.url.replace('/chord', '/other')))).toMatch(
-      /^Redis at other of the Sentinels 127\.0\.0\.1:\d+ is not known to them\.$/,
+      /^Redis at other of the Sentinels 127\.0\.0\.1:\d+ cannot be found: no Sentinel knows a master of that name\.$/,
     );
   });
 
   test('Sentinels want a password of their own', async () => {
     await using set = await startSentinel({ replicas: 0, sentinels: 1, password: 'hush' });
     expect(await openClient(set.url).call(['PING'])).toBe('PONG');
-    expect(await mistakeOf(openClient(set.url.split('?')[0] ?? ''))).toMatch(/the Sentinel wants a password \(NOAUTH/);
+    expect(await mistakeOf(openClient(set.url.split('?')[0] ?? ''))).toMatch(
+      /the Sentinel wants a password \(NOAUTH[^)]{0,30}\)\.$/,
+    );
     expect(await mistakeOf(openClient(set.url.replace('//:hush@', '//')))).toMatch(/ wants a password \(NOAUTH/);
   });
 
@@ -141,17 +174,19 @@ describe('TLS', () => {
   test('a server without it, or one that wants it, gives a hint', async () => {
     await using server = await startRedis({ tls: true });
     const plain = openClient(`redis://${server.address}`, { timeoutMs: 500 });
-    expect((await failureOf(plain.ping())).message).toMatch(/ is away: .* \(or it wants TLS, rediss:\/\/\)\.$/);
+    expect(causeOf(await failureOf(plain.ping()))).toMatch(/ is away: .* \(or it wants TLS, rediss:\/\/\)\.$/);
     await using other = await startRedis();
     const secret = openClient(`rediss://${other.address}`, { timeoutMs: 500 });
     await failureOf(secret.ping());
-    expect((await failureOf(secret.ping())).message).toMatch(/ is away: .* \(or it does not speak TLS\)\.$/);
+    expect(causeOf(await failureOf(secret.ping()))).toMatch(/ is away: .* \(or it does not speak TLS\)\.$/);
   });
 });
 
 /** Compiles the child, and answers what runs it and says what it printed. */
 async function program(): Promise<(url: string, env?: Record<string, string>) => Promise<string>> {
   const path = await compiled(new URL('client-child.ts', import.meta.url));
+  const scripts = 'src/backend/redis/scripts';
+  await cp(scripts, join(dirname(path), '../../..', scripts), { recursive: true });
   return async (url, env = {}) => {
     const child = new Command(process.execPath, [path, url, '500'], { cwd: '.', env });
     expect(await soon(`the end of the client of ${url}`, child.exit)).toBe(0);

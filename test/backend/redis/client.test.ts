@@ -1,24 +1,16 @@
 /* What a call to one Redis ends with, whatever happens to it. */
-import { mkdirSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { inspect } from 'node:util';
-import { describe, expect, test } from 'vitest';
-import { failureOf, increment, keysOf, openClient, scriptOf } from '../../support/redis/clients.ts';
-import { fillMemory, flushScripts, hang, makeReadOnly } from '../../support/redis/faults.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { callsOf, causeOf, failureOf, increment, keysOf, openClient } from '../../support/redis/clients.ts';
+import { flushScripts, hang } from '../../support/redis/faults.ts';
 import { type RedisServer, startRedis } from '../../support/redis/server.ts';
 import { soon, until } from '../../support/wait.ts';
+import { isLoading, startLoading } from './loading.ts';
 
 const notStored = { outcome: 'NOT_STORED' };
 const unknown = { outcome: 'UNKNOWN' };
 
 async function counted(server: RedisServer, key: string): Promise<unknown> {
   return server.cli('GET', `{p}:${key}`);
-}
-
-/** How often the server was sent a command. */
-async function callsOf(server: RedisServer, command: string): Promise<number> {
-  const text = (await server.info('commandstats')).get(`cmdstat_${command}`);
-  return Number(/calls=(\d+)/.exec(text ?? '')?.[1] ?? 0);
 }
 
 describe('answers', () => {
@@ -72,7 +64,8 @@ describe('away', () => {
     const client = openClient(server.url, { timeoutMs: 300 });
     const error = await failureOf(client.run(increment, keysOf('n'), []));
     expect(error).toMatchObject(notStored);
-    expect(error.message).toMatch(/^Redis at 127\.0\.0\.1:\d+ is away: connect ECONNREFUSED/);
+    expect(error.message).toBe('Redis is away.');
+    expect(causeOf(error)).toMatch(/^Redis at 127\.0\.0\.1:\d+ is away: connect ECONNREFUSED [^ ]*\d\.$/);
     await server.start();
     await until('the connection', () =>
       client.ping().then(
@@ -83,7 +76,7 @@ describe('away', () => {
     expect(await counted(server, 'n')).toBeNull();
   });
 
-  test('a call waits for a server that comes back in time, and is warned of once each', async () => {
+  test('a call waits for a server that comes back in time, and operators are told once each', async () => {
     await using server = await startRedis();
     const client = openClient(server.url);
     await client.ping();
@@ -92,10 +85,20 @@ describe('away', () => {
     const call = client.run(increment, keysOf('n'), []);
     await server.start();
     expect(await call).toBe(1);
-    expect(client.warnings).toEqual([
-      expect.stringMatching(/^Redis at .* is away: /),
-      expect.stringMatching(/^Redis at .* is there again$/),
+    expect(client.log).toEqual([
+      { level: 'warn', text: expect.stringMatching(/^Redis at .* is away: /) },
+      { level: 'info', text: expect.stringMatching(/^Redis at .* is there again$/) },
     ]);
+  });
+
+  test('a server that loads its data is waited for', async () => {
+    const { server, loaded } = await startLoading();
+    onTestFinished(() => server.stop());
+    const client = openClient(server.url);
+    expect(await client.run(increment, keysOf('n'), [])).toBe(1);
+    expect(await isLoading(server)).toBe(false);
+    await loaded;
+    expect(client.warnings).toEqual([expect.stringMatching(/ is away: it is loading its data$/)]);
   });
 
   test('a write whose reply is lost is UNKNOWN, and not sent again; a read is', async () => {
@@ -107,6 +110,7 @@ describe('away', () => {
     const read = client.call(['GET', '{p}:n']);
     await server.kill();
     expect(await write).toMatchObject({ ...unknown, message: 'The connection to Redis was lost before the answer.' });
+    expect(causeOf(await write)).toMatch(/^The connection to Redis at 127\.0\.0\.1:\d+ was lost before the answer\.$/);
     await server.start();
     expect(await read).toBe('1');
     expect(await counted(server, 'n')).toBe('1');
@@ -152,106 +156,6 @@ describe('away', () => {
       ),
     );
     expect(await counted(server, 'n')).toBeNull();
-  });
-});
-
-describe('error replies', () => {
-  test('a full memory refuses at once', async () => {
-    await using server = await startRedis();
-    const client = openClient(server.url);
-    await client.ping();
-    const heal = await fillMemory(server);
-    const error = await failureOf(client.run(increment, keysOf('n'), []));
-    expect(error).toMatchObject(notStored);
-    expect(error.message).toMatch(/^Redis refused: OOM /);
-    await heal();
-    expect(await client.run(increment, keysOf('n'), [])).toBe(1);
-  });
-
-  test('a replica refuses for as long as it is one', async () => {
-    await using server = await startRedis();
-    const client = openClient(server.url, { timeoutMs: 1_000 });
-    await client.ping();
-    const heal = await makeReadOnly(server);
-    // The connection is replaced again and again, which none of them may suffer from.
-    const calls = Array.from({ length: 50 }, () => failureOf(client.run(increment, keysOf('n'), [])));
-    for (const error of await Promise.all(calls)) expect(error).toMatchObject(notStored);
-    expect(client.warnings).toEqual([]);
-    const patient = openClient(server.url);
-    const call = patient.run(increment, keysOf('n'), []);
-    await heal();
-    expect(await call).toBe(1);
-  });
-
-  test('a master without enough replicas refuses at once', async () => {
-    await using server = await startRedis({ args: ['--min-replicas-to-write', '1'] });
-    const error = await failureOf(openClient(server.url).run(increment, keysOf('n'), []));
-    expect(error).toMatchObject(notStored);
-    expect(error.message).toMatch(/^Redis refused: NOREPLICAS /);
-  });
-
-  test('a disk that cannot be written refuses at once', async () => {
-    await using server = await startRedis({ args: ['--enable-protected-configs', 'yes'] });
-    const directory = join(server.directory, 'gone');
-    mkdirSync(directory);
-    await server.cli('CONFIG', 'SET', 'dir', directory, 'save', '3600 1000');
-    rmdirSync(directory);
-    await server.cli('BGSAVE');
-    await until('the failure', async () => (await server.info('persistence')).get('rdb_last_bgsave_status') === 'err');
-    const error = await failureOf(openClient(server.url).run(increment, keysOf('n'), []));
-    expect(error).toMatchObject(notStored);
-    expect(error.message).toMatch(/^Redis refused: MISCONF /);
-  });
-
-  test('a server that is busy with a script is asked again', async () => {
-    await using server = await startRedis({ args: ['--busy-reply-threshold', '1'] });
-    const client = openClient(server.url);
-    await client.ping();
-    // Its connection gives up after 10 s.
-    const endless = server.cli('EVAL', 'while true do end', 0).catch(() => undefined);
-    await until('the script', () =>
-      server.cli('GET', 'n').then(
-        () => false,
-        (error) => /BUSY/.test(String(error)),
-      ),
-    );
-    const call = client.run(increment, keysOf('n'), []);
-    const impatient = openClient(server.url, { timeoutMs: 300 });
-    expect(await failureOf(impatient.run(increment, keysOf('n'), []))).toMatchObject(notStored);
-    await server.cli('SCRIPT', 'KILL');
-    expect(await call).toBe(1);
-    await endless;
-  });
-
-  test('a script that fails in the middle is UNKNOWN when it writes', async () => {
-    await using server = await startRedis();
-    const client = openClient(server.url);
-    const text = "redis.call('INCR', KEYS[2]) return redis.call('LPUSH', KEYS[2], 'x')";
-    const error = await failureOf(client.run(scriptOf(text), keysOf('n'), []));
-    expect(error).toMatchObject(unknown);
-    expect(error.message).toMatch(/^Redis failed: WRONGTYPE /);
-    expect(await counted(server, 'n')).toBe('1');
-    expect(await failureOf(client.run(scriptOf("error('no')", false), keysOf('n'), []))).toMatchObject(notStored);
-  });
-
-  test('a right that is missing inside a script proves nothing', async () => {
-    await using server = await startRedis();
-    await server.cli('ACL', 'SETUSER', 'some', 'on', '>secret', '~*', '+@all', '-lpush');
-    const client = openClient(`redis://some:secret@${server.address}`);
-    const text = "redis.call('INCR', KEYS[2]) return redis.call('LPUSH', KEYS[2], 'x')";
-    expect(await failureOf(client.run(scriptOf(text), keysOf('n'), []))).toMatchObject(unknown);
-    expect(await failureOf(client.call(['LPUSH', 'list', 'x'], { isWrite: true }))).toMatchObject(notStored);
-  });
-
-  test('no error holds what was sent', async () => {
-    await using server = await startRedis();
-    const client = openClient(server.url);
-    const errors = await Promise.all([
-      failureOf(client.run(scriptOf("return redis.call('LPUSH', KEYS[2])"), keysOf('n'), ['hush'])),
-      failureOf(client.call(['NOSUCHCOMMAND', 'hush'])),
-      failureOf(client.call(['GET', 'hush', 'hush', 'hush'])),
-    ]);
-    expect(inspect(errors, { depth: 10, showHidden: true })).not.toContain('hush');
   });
 });
 

@@ -2,9 +2,11 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { LogLine } from '../../../src/backend/redis/connection/log.ts';
 import { RedisBackend } from '../../../src/backend/redis/redis.ts';
 import { assertBehind } from '../../../src/conformance/check.ts';
 import { draft, history, start } from '../../../src/conformance/draft.ts';
+import type { BackendUnavailableError } from '../../../src/errors.ts';
 import { blocksOf, checkout, read } from '../../docs/pages.ts';
 import { openRedis } from '../../support/redis/backend.ts';
 import { startCluster } from '../../support/redis/cluster.ts';
@@ -27,7 +29,7 @@ async function addUser(server: RedisServer): Promise<void> {
 /** Whatever reaches Redis. */
 async function doEverything(urls: readonly string[]): Promise<readonly string[]> {
   const warnings: string[] = [];
-  const options = { prefix, onWarning: (text: string) => warnings.push(text) };
+  const options = { prefix, onLog: ({ text }: LogLine) => warnings.push(text) };
   const one = await openRedis(urls, options);
   const other = await openRedis(urls, options);
   const watch = await other.watch('id', () => undefined);
@@ -42,7 +44,7 @@ async function doEverything(urls: readonly string[]): Promise<readonly string[]>
 async function write(one: RedisBackend, other: RedisBackend): Promise<void> {
   const first = await draft(one, 'id').set({ n: 1 }, { key: 'k', windowMs: 1 }).store();
   await first.set({ n: 2 }, { key: 'l', atMs: start + 1_000, windowMs: 1 }).store();
-  // Who loses twice joins the line.
+  // Who loses twice joins the queue.
   assertBehind(await first.on(other).set({ n: 'other' }).commit({ attempt: 1 }));
   let last = await draft(one, 'large')
     .set({ text: 'x'.repeat(20_000) })
@@ -82,6 +84,18 @@ function commandsOfScripts(): readonly string[] {
   return [...new Set(names.map((name) => name.toLowerCase()))];
 }
 
+/** Commands that the start tries. */
+function commandsOfProbe(): readonly string[] {
+  const text = read('src/backend/redis/scripts/probe.lua');
+  return [...text.matchAll(/^ {2}\{ '(\w+)'/gm)].map(([, name = '']) => name.toLowerCase());
+}
+
+test('the start tries every command that a script calls', () => {
+  // INFO is tried by the script that asks who the server is.
+  const tried = ['info', ...commandsOfProbe()];
+  expect(commandsOfScripts().filter((name) => !tried.includes(name))).toEqual([]);
+});
+
 test('on one server, and nothing else', async () => {
   await using server = await startRedis({ appendOnly: true, args: ['--appendfsync', 'always'] });
   await addUser(server);
@@ -91,10 +105,42 @@ test('on one server, and nothing else', async () => {
   // All was tried that the scripts ever call.
   const called = [...(await server.info('commandstats')).keys()].map((name) => name.replace('cmdstat_', ''));
   expect(called).toEqual(expect.arrayContaining([...commandsOfScripts()]));
+});
+/** Redis names nobody's rights in the same words in all its versions: the command or what it is about. */
+const missing: Readonly<Record<string, readonly [change: string, told: RegExp]>> = {
+  'another prefix': ['~other:* resetkeys ~other:*', /NOPERM|DEL/],
+  'no scripts': ['-@scripting', /NOPERM/],
+  'no writes': ['-xadd', /XADD/],
+  'no reads': ['-zlexcount', /ZLEXCOUNT/],
+  'no publishing': ['-publish -spublish', /PUBLISH/],
+  'no channels': ['resetchannels', /PUBLISH/],
+  'no subscriptions': ['-ssubscribe -subscribe', /subscri/i],
+};
 
-  const elsewhere = RedisBackend.open({ urls: [url], prefix: 'other:' });
-  await expect(elsewhere.ready()).rejects.toThrow(/NOPERM/);
-  await elsewhere.close();
+test.each(Object.entries(missing))(
+  '%s: nothing is written, and the start says what is missing',
+  async (_, [change, told]) => {
+    await using server = await startRedis();
+    await addUser(server);
+    await server.cli('ACL', 'SETUSER', 'chord', ...change.split(' '));
+    await using backend = RedisBackend.open({ urls: [`redis://chord:secret@${server.address}`], prefix });
+    const error = await backend.ready().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'BACKEND_UNAVAILABLE', cause: { code: 'REDIS_STORE' } });
+    expect(String((error as BackendUnavailableError).cause)).toMatch(told);
+    await expect(draft(backend, 'id').set({ n: 1 }).commit()).rejects.toMatchObject({ outcome: 'NOT_STORED' });
+    expect(await server.cli('KEYS', '*head*')).toEqual([]);
+  },
+);
+
+test('a right to publish that is taken away later makes no stored write an error', async () => {
+  await using server = await startRedis();
+  await addUser(server);
+  await using backend = await openRedis([`redis://chord:secret@${server.address}`], { prefix });
+  await server.cli('ACL', 'SETUSER', 'chord', 'resetchannels');
+  const one = await draft(backend, 'id').set({ n: 1 }).store();
+  const two = await one.set({ n: 2 }).store();
+  const three = await two.set({ n: 3 }, { key: 'k' }).store();
+  expect(await backend.read('id')).toMatchObject({ head: { version: 3 }, state: three.context.state });
 });
 
 test('of a Sentinel set', async () => {

@@ -1,4 +1,4 @@
-/** What only this store does: checkpoints, server identities, the line of writers, large indexes, what is in its keys. */
+/** What only this store does: checkpoints, server identities, the queue of writers, large indexes, what is in its keys. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Keys } from '../../../src/backend/redis/keys.ts';
 import { assertBehind, assertCommitted } from '../../../src/conformance/check.ts';
@@ -26,7 +26,7 @@ function keyOf({ openedWith: { prefix = '' } }: TestedRedis, kind: string, id = 
 
 describe('checkpoints', () => {
   test('a state is sent after as many bytes of deltas as it weighs, and made of it and the log by others', async () => {
-    const backend = await openRedis([server.url]);
+    await using backend = await openRedis([server.url]);
     let last = await draft(backend, 'id').set(ballast, { keep: 10 }).store();
     for (let n = 0; n < 100; n++) {
       last = await last.set({ ...last.context.state, changing: `${n} ${'y'.repeat(400)}` }, { keep: 10 }).store();
@@ -34,14 +34,12 @@ describe('checkpoints', () => {
     await existing(keyOf(backend, 'checkpoint'));
     // The log is cut behind it, in steps of the server's own.
     await shorter(keyOf(backend, 'log'), 100);
-    const cold = await openRedisAgain(backend);
+    await using cold = await openRedisAgain(backend);
     expect(await cold.read('id')).toMatchObject({ head: { version: 101, floor: 91 }, state: last.context.state });
-    await backend.close();
-    await cold.close();
   });
 
   test('one that is gone is an error and no state, except to whoever has the state', async () => {
-    const backend = await openRedis([server.url]);
+    await using backend = await openRedis([server.url]);
     let last = await draft(backend, 'id').set(ballast).store();
     for (let n = 0; n < 100; n++) {
       last = await last.set({ ...last.context.state, changing: `${n} ${'y'.repeat(400)}` }).store();
@@ -49,57 +47,52 @@ describe('checkpoints', () => {
     const checkpoint = keyOf(backend, 'checkpoint');
     await existing(checkpoint);
     await server.cli('DEL', checkpoint);
-    const cold = await openRedisAgain(backend);
-    await expect(cold.read('id')).rejects.toThrow(/checkpoint is missing/);
+    await using cold = await openRedisAgain(backend);
+    await expect(cold.read('id')).rejects.toHaveProperty(
+      'cause.message',
+      expect.stringMatching(/checkpoint is missing/),
+    );
     // Who has the state goes on.
     await last.set({ ...last.context.state, changing: 'last' }).store();
-    await backend.close();
-    await cold.close();
   });
 
   test('a hole in the log is an error and no state', async () => {
-    const backend = await openRedis([server.url]);
+    await using backend = await openRedis([server.url]);
     await history(backend, 'id', 5);
     await server.cli('XDEL', keyOf(backend, 'log'), '3-0');
-    const cold = await openRedisAgain(backend);
-    await expect(cold.read('id')).rejects.toThrow(/delta is missing/);
-    await backend.close();
-    await cold.close();
+    await using cold = await openRedisAgain(backend);
+    await expect(cold.read('id')).rejects.toHaveProperty('cause.message', expect.stringMatching(/delta is missing/));
   });
 });
 
 describe('server identity', () => {
   test('a server that was demoted and promoted, without a restart, begins an epoch', async () => {
-    const own = await startRedis();
-    const backend = await openRedis([own.url]);
+    await using own = await startRedis();
+    await using backend = await openRedis([own.url]);
     const before = await history(backend, 'id', 3);
     const runId = (await own.info('server')).get('run_id');
     await (await makeReadOnly(own))();
     const result = assertCommitted(await before.set({ n: 4 }).commit({ freshEpoch: 'fresh-epoch' }));
     expect(result).toMatchObject({ epochBegan: true, head: { epoch: 'fresh-epoch', version: 4, floor: 4 } });
     expect((await own.info('server')).get('run_id'), 'It is the same process').toBe(runId);
-    await backend.close();
-    await own.stop();
   });
 
   test('a replica answers no read', async () => {
-    const own = await startRedis();
-    const backend = await openRedis([own.url], { timeoutMs: 300 });
+    await using own = await startRedis();
+    await using backend = await openRedis([own.url], { timeoutMs: 300 });
     await history(backend, 'id', 1);
     const heal = await makeReadOnly(own);
     await expect(backend.read('id')).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', outcome: 'NOT_STORED' });
     await expect(backend.deltas('id', { limit: 1 })).rejects.toMatchObject({ outcome: 'NOT_STORED' });
     await heal();
     expect(await backend.read('id')).toMatchObject({ kind: 'context' });
-    await backend.close();
-    await own.stop();
   });
 });
 
 describe('a server without memory', () => {
   test('stores nothing of a write, still removes, and goes on when it has some', async () => {
-    const own = await startRedis();
-    const backend = await openRedis([own.url]);
+    await using own = await startRedis();
+    await using backend = await openRedis([own.url]);
     const one = await history(backend, 'one', 2);
     const two = await history(backend, 'two', 2);
     const heal = await fillMemory(own);
@@ -112,15 +105,13 @@ describe('a server without memory', () => {
     await two.remove().store();
     await heal();
     await one.set({ n: 3 }, { key: 'k' }).store();
-    await backend.close();
-    await own.stop();
   });
 });
 
 describe('cleanup on a server without memory', () => {
   test('removes, trims, forgets and postpones: it is what gives memory back', async () => {
-    const own = await startRedis();
-    const backend = await openRedis([own.url]);
+    await using own = await startRedis();
+    await using backend = await openRedis([own.url]);
     const due = await (await history(backend, 'due', 1)).set({ n: 2 }, { ttlMs: 10 }).store();
     await (await history(backend, 'later', 1)).set({ n: 2 }, { ttlMs: 10 }).store();
     await (await history(backend, 'gone', 1)).remove().store();
@@ -141,51 +132,50 @@ describe('cleanup on a server without memory', () => {
       { id: 'later', dueMs: start + 99 },
     ]);
     await heal();
-    await backend.close();
-    await own.stop();
   });
 });
 
-describe('the line of writers', () => {
+describe('the queue of writers', () => {
   test('who lost twice has the turn, and others wait for it', async () => {
-    const [one, two, three] = await threeProcesses();
+    await using one = await openRedis([server.url]);
+    await using two = await openRedisAgain(one);
+    await using three = await openRedisAgain(one);
     const first = await history(one, 'id', 1);
     const second = await first.set({ n: 2 }).store();
-    // `two` loses for the second time and is in line.
+    // `two` loses for the second time and is in the queue.
     const lost = assertBehind(await first.on(two).set({ n: 'two' }).commit({ attempt: 1 }));
     // Both are made on what is; by itself the first to come would be accepted.
     const others = second.on(three).set({ n: 'three' }).commit();
     const turn = draft(two, 'id', lost.known).set({ n: 'two' }).commit({ attempt: 2 });
     expect([(await turn).kind, (await others).kind]).toEqual(['committed', 'behind']);
-    await Promise.all([one, two, three].map((backend) => backend.close()));
   });
 
   test('a turn that a clock gave which has gone back keeps nobody waiting', async () => {
-    const backend = await openRedis([server.url], { timeoutMs: 1_000 });
+    await using backend = await openRedis([server.url], { timeoutMs: 1_000 });
     const first = await history(backend, 'id', 1);
-    // Without the short way, which does not look at the line.
-    await server.cli('SET', keyOf(backend, 'line'), `somebody:${Date.now() + 60_000}`);
+    // Without the short way, which does not look at the queue.
+    await server.cli('SET', keyOf(backend, 'queue'), `somebody:${Date.now() + 60_000}`);
     await first.set({ n: 2 }, { key: 'k' }).store();
     expect(await backend.read('id')).toMatchObject({ state: { n: 2 } });
-    await backend.close();
   });
 
   test('who does not come back loses the turn', async () => {
-    const [one, two, three] = await threeProcesses();
+    await using one = await openRedis([server.url]);
+    await using two = await openRedisAgain(one);
+    await using three = await openRedisAgain(one);
     const first = await history(one, 'id', 1);
     const second = await first.set({ n: 2 }).store();
     assertBehind(await first.on(two).set({ n: 'two' }).commit({ attempt: 1 }));
     await two.close();
     await second.on(three).set({ n: 3 }).store();
     expect(await one.read('id')).toMatchObject({ state: { n: 3 } });
-    await until('the line to be gone', async () => Number(await server.cli('EXISTS', keyOf(one, 'line'))) === 0);
-    await Promise.all([one, three].map((backend) => backend.close()));
+    await until('the queue to be gone', async () => Number(await server.cli('EXISTS', keyOf(one, 'queue'))) === 0);
   });
 });
 
 describe('indexes over all partitions', () => {
   test('2,000 ids are listed, counted and due in order, however unevenly they lie', async () => {
-    const backend = await openRedis([server.url]);
+    await using backend = await openRedis([server.url]);
     const keys = new Keys('any:');
     // Every third is one of a single partition.
     const crowd = Array.from({ length: 200_000 }, (_, n) => `crowd:${n}`)
@@ -209,11 +199,10 @@ describe('indexes over all partitions', () => {
       after = page.at(-1);
     }
     expect(seen).toEqual(sorted);
-    await backend.close();
   });
 
   test('outcomes that have run out do not pile up', async () => {
-    const backend = await openRedis([server.url]);
+    await using backend = await openRedis([server.url]);
     let last = await draft(backend, 'id').set({ n: 0 }).store();
     for (let round = 1; round <= 20; round++) {
       last = await last.set({ n: round }, { key: `k${round}`, atMs: start + round * 1_000, windowMs: 500 }).store();
@@ -221,23 +210,24 @@ describe('indexes over all partitions', () => {
     const partition = new Keys(backend.openedWith.prefix ?? '').partitionOf('id');
     expect(Number(await server.cli('HLEN', `${partition}outcomes`))).toBeLessThanOrEqual(2);
     expect(Number(await server.cli('ZCARD', `${partition}due:outcomes`))).toBeLessThanOrEqual(2);
-    await backend.close();
   });
 });
 
 describe('the format', () => {
   test('a store of another format stops the start, and is left as it is', async () => {
-    const backend = await openRedis([server.url]);
+    await using backend = await openRedis([server.url]);
     const { format } = new Keys(backend.openedWith.prefix ?? '');
     await backend.close();
     await server.cli('SET', format, 'chord 2 partitions 1024');
     await expect(openRedisAgain(backend)).rejects.toMatchObject({ cause: expect.any(RedisStoreError) as unknown });
-    await expect(openRedisAgain(backend)).rejects.toThrow(/"chord 2 partitions 1024"/);
+    await expect(openRedisAgain(backend)).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('"chord 2 partitions 1024"') as unknown },
+    });
     expect(String(await server.cli('GET', format))).toBe('chord 2 partitions 1024');
   });
 
   test('what is gone leaves no key behind', async () => {
-    const backend = await openRedis([server.url]);
+    await using backend = await openRedis([server.url]);
     const written = await history(backend, 'id', 3);
     await written.remove({ key: 'k', windowMs: 1 }).store();
     expect(await backend.purgeTombstone('id', start)).toBe(true);
@@ -256,7 +246,6 @@ describe('the format', () => {
       'log:id',
       'outcomes',
     ]);
-    await backend.close();
   });
 });
 
@@ -267,9 +256,4 @@ async function existing(key: string): Promise<void> {
 
 async function shorter(log: string, length: number): Promise<void> {
   await until(`${log} to be shorter`, async () => Number(await server.cli('XLEN', log)) < length);
-}
-
-async function threeProcesses(): Promise<readonly [TestedRedis, TestedRedis, TestedRedis]> {
-  const one = await openRedis([server.url]);
-  return [one, await openRedisAgain(one), await openRedisAgain(one)];
 }

@@ -3,6 +3,7 @@ import { onTestFinished } from 'vitest';
 import type { Announcement } from '../../../src/backend/backend.ts';
 import { Announcements } from '../../../src/backend/redis/announcements/announcements.ts';
 import { RedisClient } from '../../../src/backend/redis/connection/client.ts';
+import type { LogLine } from '../../../src/backend/redis/connection/log.ts';
 import { parseRedisUrls } from '../../../src/backend/redis/connection/target.ts';
 import { Keys } from '../../../src/backend/redis/keys.ts';
 import type { RedisServer } from '../../support/redis/server.ts';
@@ -32,14 +33,14 @@ export interface Watching {
 export class Watcher {
   readonly client: RedisClient;
   readonly announcements: Announcements;
-  readonly warnings = new Inbox<string>('a warning about announcements');
+  readonly log = new Inbox<LogLine>('a line about announcements');
   readonly #keys = new Keys('test:');
 
   constructor(urls: readonly string[], timeoutMs: number) {
-    const onWarning = (text: string): void => {
-      if (text.startsWith('Announcements')) this.warnings.put(text);
+    const onLog = (line: LogLine): void => {
+      if (line.text.startsWith('Announcements')) this.log.put(line);
     };
-    this.client = new RedisClient({ target: parseRedisUrls(urls), timeoutMs, onWarning });
+    this.client = new RedisClient({ target: parseRedisUrls(urls), timeoutMs, onLog });
     this.announcements = new Announcements(this.client, { timeoutMs, parse });
   }
 

@@ -18,6 +18,11 @@ export async function openRedisAgain({ openedWith }: TestedRedis): Promise<Teste
 
 async function open(openedWith: RedisOptions): Promise<TestedRedis> {
   const backend = RedisBackend.open(openedWith);
-  await backend.ready();
+  try {
+    await backend.ready();
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
   return Object.assign(backend, { openedWith });
 }

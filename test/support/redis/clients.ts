@@ -1,22 +1,31 @@
 import { createHash } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import { RedisClient } from '../../../src/backend/redis/connection/client.ts';
+import type { LogLine } from '../../../src/backend/redis/connection/log.ts';
 import { parseRedisUrls } from '../../../src/backend/redis/connection/target.ts';
 import type { Script } from '../../../src/backend/redis/scripts.ts';
 import { BackendUnavailableError } from '../../../src/errors.ts';
+import type { RedisServer } from './server.ts';
 
-/** A client of one test, with what it warned of. */
+/** A client of one test, with what it told operators. */
 export interface TestedClient extends RedisClient {
+  readonly log: readonly LogLine[];
+  /** Those that are warnings. */
   readonly warnings: readonly string[];
 }
 
 /** Opens a client that is closed with the test. */
 export function openClient(url: string | readonly string[], { timeoutMs = 10_000 } = {}): TestedClient {
+  const log: LogLine[] = [];
   const warnings: string[] = [];
   const target = parseRedisUrls(typeof url === 'string' ? [url] : url);
-  const client = new RedisClient({ target, timeoutMs, onWarning: (text) => warnings.push(text) });
+  const onLog = (line: LogLine): void => {
+    log.push(line);
+    if (line.level === 'warn') warnings.push(line.text);
+  };
+  const client = new RedisClient({ target, timeoutMs, onLog });
   onTestFinished(() => client.close());
-  return Object.assign(client, { warnings });
+  return Object.assign(client, { log, warnings });
 }
 
 /** A script as scripts.ts would load it. */
@@ -40,4 +49,15 @@ export async function failureOf(call: Promise<unknown>): Promise<BackendUnavaila
   );
   if (error instanceof BackendUnavailableError) return error;
   throw error;
+}
+
+/** What operators are told of a failed call; it is not for who called. */
+export function causeOf(error: BackendUnavailableError): string {
+  return error.cause instanceof Error ? error.cause.message : '';
+}
+
+/** How often the server was sent a command. */
+export async function callsOf(server: RedisServer, command: string): Promise<number> {
+  const text = (await server.info('commandstats')).get(`cmdstat_${command}`);
+  return Number(/calls=(\d+)/.exec(text ?? '')?.[1] ?? 0);
 }

@@ -47,8 +47,7 @@ export async function startSentinel(options: SentinelOptions = {}): Promise<Redi
       });
       set.sentinels.push(sentinel);
       known.push(`sentinel known-sentinel ${name} 127.0.0.1 ${sentinel.port} ${id}`);
-      // A server that comes back as a second master is noticed after 1 s and made a replica after 1 s more, not 10 and 8.
-      await sentinel.cli('SENTINEL', 'DEBUG', 'INFO-PERIOD', 1_000, 'PUBLISH-PERIOD', 250);
+      await hurry(sentinel);
     }
     await result.settled();
     return result;
@@ -113,10 +112,13 @@ export class RedisSentinel {
     return this.master();
   }
 
-  /**
-   * Resolves when all sentinels that run name the same master, which is one, and all other servers that run follow it.
-   * Sentinels that were started again have Redis' own periods, with which an old master is taken back within a minute.
-   */
+  /** Starts a sentinel again that was killed. */
+  async startAgain(sentinel: RedisServer): Promise<void> {
+    await sentinel.start();
+    await hurry(sentinel);
+  }
+
+  /** Resolves when all sentinels that run name the same master, which is one, and all other servers that run follow it. */
   async settled(): Promise<void> {
     await until('the sentinels to settle', () => this.#isSettled().catch(() => false), 120_000);
   }
@@ -148,6 +150,14 @@ export class RedisSentinel {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
+}
+
+/**
+ * A server that comes back as a second master is noticed after 1 s and made a replica after 1 s more, not 10 and 8. It
+ * forgets that when it ends.
+ */
+async function hurry(sentinel: RedisServer): Promise<void> {
+  await sentinel.cli('SENTINEL', 'DEBUG', 'INFO-PERIOD', 1_000, 'PUBLISH-PERIOD', 250);
 }
 
 function running(servers: readonly RedisServer[]): readonly RedisServer[] {

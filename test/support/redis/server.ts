@@ -221,7 +221,7 @@ export class RedisServer {
     return this.#isPaused;
   }
 
-  /** Sends one command over a connection of its own. Fails after 10 s. */
+  /** Sends one command over a connection of its own. Fails after 10 s, or when the connection is cut. */
   async cli(name: string, ...args: readonly (string | number)[]): Promise<unknown> {
     const redis = new Redis({
       host: '127.0.0.1',
@@ -240,6 +240,9 @@ export class RedisServer {
     redis.on('error', () => undefined);
     try {
       return await redis.call(name, ...args);
+    } catch (error) {
+      const words = error instanceof Error ? error.message : String(error);
+      throw new Error(`${name} at ${this.address} failed: ${words}`, { cause: error });
     } finally {
       redis.disconnect();
     }

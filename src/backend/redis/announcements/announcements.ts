@@ -7,12 +7,14 @@
  * lost, once it is confirmed anew its listeners are told `interrupted`, and nobody else.
  */
 import { Command } from 'ioredis';
-import { BackendUnavailableError } from '../../../errors.ts';
+import { BackendUnavailableError, RedisStoreError } from '../../../errors.ts';
 import type { Announcement, Watch } from '../../backend.ts';
 import { Watchers } from '../../watchers.ts';
 import type { RedisClient } from '../connection/client.ts';
+import type { Log } from '../connection/log.ts';
+import { replyText, wordsOf } from '../connection/outcomes.ts';
 import { Channel, type Partition } from './channel.ts';
-import { createPlaces, type Places } from './places.ts';
+import { createServers, type Servers } from './servers.ts';
 import { Subscriber } from './subscriber.ts';
 
 /** How announcements are heard. */
@@ -26,8 +28,8 @@ export interface AnnouncementsOptions {
 /** The watches of one process. */
 export class Announcements {
   readonly #options: AnnouncementsOptions;
-  readonly #onWarning: ((text: string) => void) | undefined;
-  readonly #places: Places;
+  readonly #onLog: Log | undefined;
+  readonly #servers: Servers;
   readonly #watchers = new Watchers();
   readonly #channels = new Map<string, Channel>();
   readonly #partitions = new Map<string, Partition>();
@@ -35,10 +37,10 @@ export class Announcements {
   #isClosed = false;
 
   /** @param client whose connection knows where the servers are. */
-  constructor(client: Pick<RedisClient, 'connection' | 'options'>, options: AnnouncementsOptions) {
+  constructor(client: Pick<RedisClient, 'connection' | 'options' | 'ping'>, options: AnnouncementsOptions) {
     this.#options = options;
-    this.#onWarning = client.options.onWarning;
-    this.#places = createPlaces(client.connection, {
+    this.#onLog = client.options.onLog;
+    this.#servers = createServers(client, {
       timeoutMs: options.timeoutMs,
       onLook: () => this.#settleAll(),
     });
@@ -68,7 +70,7 @@ export class Announcements {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#places.close();
+    this.#servers.close();
     this.#watchers.clear();
     for (const subscriber of this.#subscribers.values()) subscriber.close();
     for (const channel of this.#channels.values()) channel.refuse(closed());
@@ -124,39 +126,42 @@ export class Announcements {
 
   /** Has the partition served by the server that it is at. */
   #settle(partition: Partition): void {
-    const place = this.#places.placeOf(partition.slot);
-    if (place === undefined) return;
-    const subscriber = this.#subscribers.get(place) ?? this.#subscriberAt(place);
+    const server = this.#servers.serverOf(partition.slot);
+    if (server === undefined) return;
+    const subscriber = this.#subscribers.get(server) ?? this.#subscriberAt(server);
     if (subscriber === partition.subscriber) return;
     partition.subscriber?.leave(partition);
     partition.subscriber = subscriber;
     subscriber.serve(partition);
   }
 
-  #subscriberAt(place: string): Subscriber {
+  #subscriberAt(server: string): Subscriber {
     const subscriber = new Subscriber({
       timeoutMs: this.#options.timeoutMs,
-      connect: () => this.#places.connectionTo(place),
-      isRight: (connection) => this.#places.isAt(place, connection),
+      connect: () => this.#servers.connectionTo(server),
+      isRight: (connection) => this.#servers.isAt(server, connection),
       onMessage: (name, message) => this.#hear(name, message),
       onConfirmed: (channel) => {
         if (channel.confirm()) this.#watchers.announce(channel.id, { kind: 'interrupted' });
       },
-      onRefused: (channels, reason) => {
-        const error = new BackendUnavailableError(`Redis refused a subscription: ${reason}`, 'NOT_STORED');
+      onRefused: (channels, reply) => {
+        const cause = new RedisStoreError(`Redis at ${server} refuses a subscription: ${replyText(reply)}.`);
+        const message = `Redis refused a subscription: ${wordsOf(reply)}.`;
+        const error = new BackendUnavailableError(message, 'NOT_STORED', { cause });
         for (const channel of channels) channel.refuse(error);
       },
-      onAway: () => this.#places.lookAgain(),
+      onAway: () => this.#servers.lookAgain(),
       onIdle: () => {
-        this.#subscribers.delete(place);
+        this.#subscribers.delete(server);
         subscriber.close();
       },
       onProblem: (problem) => {
-        const text = problem === undefined ? 'are no longer missed' : `are missed: ${problem}`;
-        this.#onWarning?.(`Announcements of Redis at ${place} ${text}`);
+        const whose = `Announcements of Redis at ${server}`;
+        if (problem === undefined) this.#onLog?.({ level: 'info', text: `${whose} are no longer missed` });
+        else this.#onLog?.({ level: 'warn', text: `${whose} are missed: ${problem}` });
       },
     });
-    this.#subscribers.set(place, subscriber);
+    this.#subscribers.set(server, subscriber);
     return subscriber;
   }
 

@@ -89,9 +89,9 @@ export class Channel {
 
   #timeout(timeoutMs: number): BackendUnavailableError {
     const { subscriber } = this.partition;
-    const problem = subscriber === undefined ? 'its server is not known yet' : subscriber.problem;
-    const reason = problem === undefined ? '' : `: ${problem}`;
-    const message = `Redis did not confirm a subscription within ${timeoutMs} ms${reason}.`;
-    return new BackendUnavailableError(message, 'NOT_STORED');
+    const reason = subscriber === undefined ? 'its server is not known yet' : subscriber.problem;
+    const cause = reason === undefined ? undefined : new Error(`Announcements of Redis are missed: ${reason}.`);
+    const message = `Redis did not confirm a subscription within ${timeoutMs} ms.`;
+    return new BackendUnavailableError(message, 'NOT_STORED', { cause });
   }
 }

@@ -12,6 +12,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { retryDelayMs } from '../connection/backoff.ts';
+import { parseInfo } from '../connection/info.ts';
+import { replyText } from '../connection/outcomes.ts';
 import type { Attempt, Channel, Partition } from './channel.ts';
 import { startHeartbeat } from './heartbeat.ts';
 
@@ -26,7 +29,7 @@ export interface SubscriberOptions {
   readonly onMessage: (channel: string, message: string) => void;
   readonly onConfirmed: (channel: Channel) => void;
   /** Subscribing to the channels would fail again. */
-  readonly onRefused: (channels: readonly Channel[], reason: string) => void;
+  readonly onRefused: (channels: readonly Channel[], reply: Error) => void;
   /** The server is away or does not want some of the channels: they may have moved. */
   readonly onAway: () => void;
   /** Nothing is wanted of the server, for a while or now that it is away. */
@@ -112,8 +115,7 @@ export class Subscriber {
       if (signal.aborted) return;
       if (this.#partitions.size === 0) this.#options.onIdle();
       else this.#options.onAway();
-      const delayMs = Math.min(50 * 2 ** failures, 1_000) * (0.5 + Math.random() / 2);
-      await sleep(delayMs, undefined, { signal, ref: false }).catch(() => undefined);
+      await sleep(retryDelayMs(failures + 1), undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 
@@ -135,8 +137,10 @@ export class Subscriber {
     try {
       await redis.connect();
       if (!this.#options.isRight(redis)) throw new Error('the Sentinels name another master than before');
-      const version = /^redis_version:(\d+)/m.exec(await redis.info('server'))?.[1];
-      this.#isSharded = Number(version) >= 7;
+      const info = parseInfo(await redis.info());
+      // Who hears of a subscription looks at the store.
+      if (info.get('loading') === '1') throw new Error('it is loading its data');
+      this.#isSharded = Number.parseInt(info.get('redis_version') ?? '', 10) >= 7;
     } catch (error) {
       if (error instanceof Error && redis.status === 'ready') reason = error.message;
       discard(redis);
@@ -206,10 +210,10 @@ export class Subscriber {
     } catch (error) {
       const failed = channels.filter((channel) => channel.attempt === attempt);
       for (const channel of failed) channel.attempt = undefined;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reply = error instanceof Error ? error : new Error(String(error));
       // Of another slot: it is the answer to another command.
-      if (reason.startsWith('MOVED ') && !reason.startsWith(`MOVED ${slot} `)) discard(redis);
-      else this.#fail(failed, reason);
+      if (reply.message.startsWith('MOVED ') && !reply.message.startsWith(`MOVED ${slot} `)) discard(redis);
+      else this.#fail(failed, reply);
       return;
     }
     attempt.isConfirmed = true;
@@ -217,10 +221,11 @@ export class Subscriber {
     for (const channel of channels) if (channel.attempt === attempt) this.#options.onConfirmed(channel);
   }
 
-  #fail(channels: readonly Channel[], reason: string): void {
+  #fail(channels: readonly Channel[], reply: Error): void {
+    const reason = replyText(reply);
     this.#note(reason);
     const isLasting = /^(NOPERM|ERR) /.test(reason);
-    if (isLasting) this.#options.onRefused(channels, reason);
+    if (isLasting) this.#options.onRefused(channels, reply);
     if (reason.startsWith('MOVED ')) this.#options.onAway();
     this.#retryIn(isLasting ? retryMs.lasting : retryMs.passing);
   }

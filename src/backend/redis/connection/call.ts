@@ -6,7 +6,7 @@ import { SentCommand } from './link.ts';
 export type Argument = string | number | Buffer;
 
 /** What a call asks for. */
-export interface Order {
+export interface Request {
   readonly name: string;
   readonly args: readonly Argument[];
   /** Whether a lost reply leaves open what is stored. */
@@ -15,10 +15,12 @@ export interface Order {
   readonly script?: Script | undefined;
   /** Only there, for who asks a certain master. */
   readonly address?: string | undefined;
+  /** That it is refused is for who asks, and no news for operators. */
+  readonly isQuiet?: boolean | undefined;
 }
 
-/** What becomes of it. */
-export interface Settlers {
+/** Who is told what becomes of it. */
+export interface Handlers {
   readonly resolve: (reply: unknown) => void;
   readonly reject: (error: BackendUnavailableError) => void;
 }
@@ -27,42 +29,47 @@ const utf8 = { replyEncoding: 'utf8' } as const;
 
 /** A command on its way to a reply. */
 export class Call {
-  readonly order: Order;
-  readonly settlers: Settlers;
+  readonly request: Request;
+  readonly handlers: Handlers;
   readonly deadlineMs: number;
   /** Made, and not yet written. */
   command: SentCommand | undefined = undefined;
   /** Of the key, in a Cluster. */
   slot: number | null = null;
-  /** The server did not know the hash of the script. */
+  /** The server did not know the hash of the script: this time its text is sent. */
   isSpelledOut = false;
   isSettled = false;
   /** It was written, and nothing proves that it was not executed. */
-  isPending = false;
+  mayBeExecuted = false;
   /** It was sent where a server said, once. */
-  isFollowed = false;
-  /** What the server said when it did not execute it. */
-  refusal: string | undefined = undefined;
+  wasRedirected = false;
+  /** The server that it was last sent to, as operators know it. */
+  server = '';
+  /** What that server said when it did not execute it. */
+  refusal: Error | undefined = undefined;
+  /** How often it had to wait for another attempt, and until when it does. */
+  waits = 0;
+  waitsUntilMs = 0;
 
-  constructor(order: Order, settlers: Settlers, deadlineMs: number) {
-    this.order = order;
-    this.settlers = settlers;
+  constructor(request: Request, handlers: Handlers, deadlineMs: number) {
+    this.request = request;
+    this.handlers = handlers;
     this.deadlineMs = deadlineMs;
   }
 
   get address(): string | undefined {
-    return this.order.address;
+    return this.request.address;
   }
 
-  /** From now on the script's text is sent. False: it already was, or there is none. */
+  /** The script's text is sent next. False: it just was, or there is none. */
   spellOut(): boolean {
-    if (this.order.script === undefined || this.isSpelledOut) return false;
+    if (this.request.script === undefined || this.isSpelledOut) return false;
     this.isSpelledOut = true;
     return true;
   }
 
   toCommand(): SentCommand {
-    const { name, args, script } = this.order;
+    const { name, args, script } = this.request;
     if (script === undefined) return new SentCommand(name, [...args], utf8);
     const [spelling, text] = this.isSpelledOut ? ['EVAL', script.text] : ['EVALSHA', script.sha];
     return new SentCommand(spelling, [text, ...args], utf8);

@@ -4,15 +4,18 @@
  * A call waits for a connection, is written to it, and ends with the reply, or when its time is over. Whether it was
  * written decides what a missing reply means: what was not written has done nothing, a write that was may have been
  * executed (`UNKNOWN`), and is never sent again. Reads, and what the server says that it did not execute, are sent again
- * until the time is over.
+ * until the time is over: ever more seldom, and at once when a connection has changed.
  */
-import type { Cluster, Redis } from 'ioredis';
+import { type Cluster, type Redis, ReplyError } from 'ioredis';
 import { BackendUnavailableError, RedisStoreError } from '../../../errors.ts';
-import type { Script } from '../scripts.ts';
-import { type Argument, Call, type Order } from './call.ts';
+import { type Script, scripts } from '../scripts.ts';
+import { longestPauseMs, retryDelayMs } from './backoff.ts';
+import { type Argument, Call, type Request } from './call.ts';
 import { ClusterRoute } from './cluster.ts';
-import { parseInfo } from './link.ts';
-import { isReply, replyText, verdictOf } from './outcomes.ts';
+import { type Info, parseInfo } from './info.ts';
+import type { Log } from './log.ts';
+import { codeOf, isReply, replyText, verdictOf, wordsOf } from './outcomes.ts';
+import { Refusals } from './refusals.ts';
 import type { Route, RouteEvents } from './route.ts';
 import { SingleRoute } from './single.ts';
 import type { RedisTarget } from './target.ts';
@@ -23,7 +26,7 @@ export interface RedisClientOptions {
   /** Of one call, waiting for a connection included. */
   readonly timeoutMs: number;
   /** Told what operators should know, in one line each. */
-  readonly onWarning?: ((text: string) => void) | undefined;
+  readonly onLog?: Log | undefined;
 }
 
 /** A command and its arguments. */
@@ -32,8 +35,11 @@ export type CommandLine = readonly [name: string, ...args: Argument[]];
 /** Most calls that may be under way. More are refused: they would only fill the memory while Redis is away. */
 const maxCalls = 100_000;
 
-/** How soon a call that was not executed is tried again. */
-const retryMs = 50;
+/** How often it is looked whether it is time to try again what was not executed. */
+const tickMs = 50;
+
+/** What was refused is not sent again later than so long before its time is over: the answer might come too late. */
+const lastChanceMs = 200;
 
 /** How long close waits for replies. */
 const graceMs = 1_000;
@@ -44,6 +50,7 @@ export class RedisClient {
   readonly connection: Redis | Cluster;
   readonly options: RedisClientOptions;
   readonly #route: Route;
+  readonly #refusals: Refusals;
   /** All that are not settled, and so in the order in which their time is over. */
   readonly #calls = new Set<Call>();
   /** Those that could not be written, or were not executed. */
@@ -56,13 +63,12 @@ export class RedisClient {
   /** Connects in the background. */
   constructor(options: RedisClientOptions) {
     this.options = options;
-    const { target, timeoutMs, onWarning } = options;
-    const events: RouteEvents = {
-      onChange: () => this.#sendWaiting(),
-      onWarning: (text) => {
-        if (this.#closing === undefined) onWarning?.(text);
-      },
+    const { target, timeoutMs, onLog } = options;
+    const log: Log = (line) => {
+      if (this.#closing === undefined) onLog?.(line);
     };
+    this.#refusals = new Refusals(log);
+    const events: RouteEvents = { onChange: () => this.#sendWaiting(), onLog: log };
     this.#route =
       target.kind === 'cluster'
         ? new ClusterRoute(target, { timeoutMs, events })
@@ -90,23 +96,25 @@ export class RedisClient {
   }
 
   /**
-   * Resolves when a server answers.
+   * Resolves when a master answers. PING does not prove that: replicas answer it, and a master whose disk is full does
+   * not.
    *
    * @throws BackendUnavailableError, as all of these, whose cause is a RedisStoreError when somebody has to change
    * something first.
    */
   async ping(): Promise<void> {
-    await this.call(['PING']);
+    await this.#call(identify);
   }
 
   /** INFO of every master. @throws BackendUnavailableError */
-  async infos(): Promise<readonly ReadonlyMap<string, string>[]> {
-    return (await this.#everywhere(['INFO'])).map((reply) => parseInfo(String(reply)));
+  async infos(): Promise<readonly Info[]> {
+    const replies = await this.#everywhere({ name: 'INFO', args: [], isWrite: false });
+    return replies.map((reply) => parseInfo(String(reply)));
   }
 
   /** A setting as each master has it, in the order of `infos`. @throws BackendUnavailableError */
   async settings(pattern: string): Promise<readonly unknown[]> {
-    return this.#everywhere(['CONFIG', 'GET', pattern]);
+    return this.#everywhere({ name: 'CONFIG', args: ['GET', pattern], isWrite: false, isQuiet: true });
   }
 
   /** What is under way has a second to end. Idempotent. */
@@ -133,16 +141,16 @@ export class RedisClient {
     await this.#route.close();
   }
 
-  async #everywhere([name, ...args]: CommandLine): Promise<readonly unknown[]> {
-    await this.ping();
-    const masters = this.#route.masters();
-    return Promise.all(masters.map((address) => this.#call({ name, args, isWrite: false, address })));
+  async #everywhere(request: Request): Promise<readonly unknown[]> {
+    // Whoever is reached knows the others.
+    if (this.#route.masters().length === 0) await this.#call(identify);
+    return Promise.all(this.#route.masters().map((address) => this.#call({ ...request, address })));
   }
 
-  #call(order: Order): Promise<unknown> {
+  #call(request: Request): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const { timeoutMs } = this.options;
-      const call = new Call(order, { resolve, reject }, performance.now() + timeoutMs);
+      const call = new Call(request, { resolve, reject }, performance.now() + timeoutMs);
       if (this.#closing !== undefined) return this.#fail(call, 'The store is closed.');
       if (this.#calls.size >= maxCalls) return this.#fail(call, 'Too many calls wait for Redis.');
       this.#calls.add(call);
@@ -159,15 +167,19 @@ export class RedisClient {
     const link = this.#route.find(call);
     if (link === undefined) {
       call.command = command;
-      const { text, isFinal } = this.#route.trouble(call);
-      return isFinal ? this.#fail(call, `${text}.`, new RedisStoreError(`${text}.`)) : this.#wait(call);
+      return this.#route.trouble(call).isMistake ? this.#failUnsent(call) : this.#wait(call);
     }
+    // Not before: who waits keeps the turn.
+    this.#waiting.delete(call);
     call.command = undefined;
+    call.server = link.server;
     link.send(command);
-    call.isPending = command.isWritten;
+    call.mayBeExecuted = command.isWritten;
     command.promise.then(
       (reply: unknown) => {
-        if (!call.isSettled) this.#settle(call).settlers.resolve(reply);
+        if (call.isSettled) return;
+        this.#refusals.succeeded(call);
+        this.#settle(call).handlers.resolve(reply);
       },
       (error: Error) => this.#answer(call, error, command.isWritten),
     );
@@ -176,27 +188,30 @@ export class RedisClient {
   /** What comes after an attempt that did not succeed. */
   #answer(call: Call, error: Error, isWritten: boolean): void {
     if (call.isSettled) return;
-    const verdict = isReply(error) ? verdictOf(error) : isWritten && call.order.isWrite ? 'unproven' : 'again';
-    if (isReply(error)) call.refusal = replyText(error);
-    call.isPending = verdict === 'unproven';
+    const verdict = isReply(error) ? verdictOf(error) : isWritten && call.request.isWrite ? 'unproven' : 'again';
+    if (isReply(error)) {
+      call.refusal = error;
+      this.#refusals.refused(call, error);
+    }
+    call.mayBeExecuted = verdict === 'unproven';
     switch (verdict) {
       case 'script':
-        return call.spellOut() ? this.#send(call) : this.#fail(call, `Redis refused: ${call.refusal}.`, error);
+        return call.spellOut() ? this.#send(call) : this.#refuse(call, error);
       case 'again': {
         // While a slot moves, servers may disagree: the second time it is not followed at once.
-        const isFollowed = this.#route.heed(error) && !call.isFollowed;
-        if (!isFollowed) return this.#wait(call);
-        call.isFollowed = true;
+        const isRedirected = this.#route.heed(error) && !call.wasRedirected;
+        if (!isRedirected) return this.#wait(call);
+        call.wasRedirected = true;
         return this.#send(call);
       }
       case 'refused':
-        return this.#fail(call, `Redis refused: ${call.refusal}.`, error);
-      case 'unproven':
-        return this.#fail(
-          call,
-          isReply(error) ? `Redis failed: ${call.refusal}.` : 'The connection to Redis was lost before the answer.',
-          error,
-        );
+        return this.#refuse(call, error);
+      case 'unproven': {
+        const message = isReply(error)
+          ? `Redis failed in the middle of the call: ${wordsOf(error)}.`
+          : 'The connection to Redis was lost before the answer.';
+        return this.#fail(call, message, causeOf(call, error));
+      }
     }
   }
 
@@ -215,32 +230,52 @@ export class RedisClient {
 
   #giveUp(call: Call): void {
     const { timeoutMs } = this.options;
-    if (call.isPending) return this.#fail(call, `Redis did not answer within ${timeoutMs} ms.`);
-    if (call.refusal !== undefined) return this.#fail(call, `Redis refused for ${timeoutMs} ms: ${call.refusal}.`);
-    return this.#fail(call, `${this.#route.trouble(call).text}.`);
+    if (call.refusal !== undefined && !call.mayBeExecuted) return this.#refuse(call, call.refusal);
+    if (!call.mayBeExecuted) return this.#failUnsent(call);
+    const text = `did not answer within ${timeoutMs} ms.`;
+    return this.#fail(call, `Redis ${text}`, new Error(`Redis at ${call.server} ${text}`));
   }
 
   #wait(call: Call): void {
     if (this.#closing !== undefined) return this.#fail(call, 'The store is closed.');
+    // A server that was sent the text knows the script by now.
+    call.isSpelledOut = false;
+    call.waitsUntilMs = performance.now() + retryDelayMs(++call.waits, longestPauseMs(this.options.timeoutMs));
     this.#waiting.add(call);
-    this.#retry ??= setInterval(() => this.#sendWaiting(), retryMs);
+    this.#retry ??= setInterval(() => {
+      this.#route.look();
+      this.#sendWaiting(performance.now());
+    }, tickMs);
     this.#route.look();
   }
 
-  #sendWaiting(): void {
-    const calls = [...this.#waiting];
-    this.#waiting.clear();
-    for (const call of calls) this.#send(call);
+  /** @param nowMs only those whose pause is over. Default: all, since something has changed. */
+  #sendWaiting(nowMs = Number.POSITIVE_INFINITY): void {
+    const calls = [...this.#waiting].filter(({ waitsUntilMs }) => waitsUntilMs <= nowMs);
+    const { timeoutMs } = this.options;
+    const lastMs = performance.now() + Math.min(lastChanceMs, timeoutMs / 8);
+    for (const call of calls) {
+      if (call.refusal !== undefined && call.deadlineMs < lastMs) this.#giveUp(call);
+      else this.#send(call);
+    }
     if (this.#waiting.size > 0) return;
     clearInterval(this.#retry);
     this.#retry = undefined;
   }
 
-  #fail(call: Call, message: string, error?: Error): void {
-    const outcome = call.isPending && call.order.isWrite ? 'UNKNOWN' : 'NOT_STORED';
-    // An error of ioredis holds the arguments of the command: contents of contexts, which belong in no log.
-    const cause = error === undefined || error instanceof RedisStoreError ? error : new Error(replyText(error));
-    this.#settle(call).settlers.reject(new BackendUnavailableError(message, outcome, { cause }));
+  #refuse(call: Call, reply: Error): void {
+    this.#fail(call, `Redis refused the call: ${wordsOf(reply)}.`, causeOf(call, reply));
+  }
+
+  #failUnsent(call: Call): void {
+    const { text, isMistake } = this.#route.trouble(call);
+    if (isMistake) this.#fail(call, 'Redis cannot be used as it is set up.', new RedisStoreError(`${text}.`));
+    else this.#fail(call, 'Redis is away.', new Error(`${text}.`));
+  }
+
+  #fail(call: Call, message: string, cause?: Error): void {
+    const outcome = call.mayBeExecuted && call.request.isWrite ? 'UNKNOWN' : 'NOT_STORED';
+    this.#settle(call).handlers.reject(new BackendUnavailableError(message, outcome, { cause }));
   }
 
   #settle(call: Call): Call {
@@ -249,4 +284,14 @@ export class RedisClient {
     if (this.#calls.delete(call) && this.#calls.size === 0) this.#onIdle?.();
     return call;
   }
+}
+
+/** What any server can be asked, and only a master answers. */
+const identify: Request = { name: 'EVAL', args: [0], script: scripts.identity, isWrite: false };
+
+/** For operators. Not the error itself: it holds the arguments of the command, contents of contexts. */
+function causeOf({ server }: Call, error: Error): Error {
+  if (!isReply(error)) return new Error(`The connection to Redis at ${server} was lost before the answer.`);
+  const text = `Redis at ${server}: ${replyText(error)}.`;
+  return /^NO(PERM|AUTH)$/.test(codeOf(error)) ? new RedisStoreError(text) : new ReplyError(text);
 }

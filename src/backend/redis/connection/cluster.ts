@@ -6,11 +6,12 @@
  * could say whether something that took too long will still be executed.
  */
 import { Cluster, type Redis } from 'ioredis';
+import { retryDelayMs } from './backoff.ts';
+import { endOf } from './end.ts';
 import { Link } from './link.ts';
 import { mistakeOf } from './mistakes.ts';
 import { movedTo } from './outcomes.ts';
-import { commonOptions, type Destination, type Route, type RouteEvents, retryDelayMs } from './route.ts';
-import { endOf } from './single.ts';
+import { commonOptions, type Destination, type Route, type RouteEvents } from './route.ts';
 import { describeTarget, type RedisTarget } from './target.ts';
 
 /** How often it is asked who serves what, beside when there is a reason to. */
@@ -21,6 +22,7 @@ export class ClusterRoute implements Route {
   readonly connection: Cluster;
   readonly #name: string;
   readonly #isTls: boolean;
+  readonly #timeoutMs: number;
   readonly #events: RouteEvents;
   /** By address; replicas, too, to which nothing is sent. */
   readonly #links = new Map<string, Link>();
@@ -38,11 +40,12 @@ export class ClusterRoute implements Route {
   ) {
     this.#name = describeTarget(target);
     this.#isTls = target.tls;
+    this.#timeoutMs = timeoutMs;
     this.#events = events;
     const nodes = target.nodes.map(({ host, port }) => ({ host, port }));
     this.connection = new Cluster(nodes, {
       redisOptions: commonOptions(target, timeoutMs),
-      clusterRetryStrategy: retryDelayMs,
+      clusterRetryStrategy: (attempt) => retryDelayMs(attempt),
       // Asked by a timer of ours: that of ioredis outlives a connection that is closed while it asks.
       slotsRefreshInterval: 0,
       slotsRefreshTimeout: Math.min(timeoutMs, 1_000),
@@ -70,22 +73,24 @@ export class ClusterRoute implements Route {
   }
 
   masters(): readonly string[] {
-    return this.connection.nodes('master').map(addressOf);
+    // ioredis forgets those that are away.
+    const { slots } = this.connection;
+    return [...new Set(slots.flatMap(([address]) => address ?? []))];
   }
 
-  trouble(to: Destination): { readonly text: string; readonly isFinal: boolean } {
+  trouble(to: Destination): { readonly text: string; readonly isMistake: boolean } {
     const address = this.#addressOf(to);
     const state = this.#links.get(address ?? '')?.state;
-    if (state?.kind === 'refused') return { text: `Redis at ${address} ${state.problem}`, isFinal: true };
-    if (this.#problem !== undefined) return { text: `Redis at ${this.#name} ${this.#problem}`, isFinal: true };
+    if (state?.kind === 'mistake') return { text: `Redis at ${address} ${state.problem}`, isMistake: true };
+    if (this.#problem !== undefined) return { text: `Redis at ${this.#name} ${this.#problem}`, isMistake: true };
     if (address === undefined) {
       const said = this.#said.get(this.#name) ?? 'is away: no master is connected';
-      return { text: `Redis at ${this.#name} ${said}`, isFinal: false };
+      return { text: `Redis at ${this.#name} ${said}`, isMistake: false };
     }
-    if (state?.kind === 'up') return { text: `Redis at ${address} does not answer`, isFinal: false };
+    if (state?.kind === 'up') return { text: `Redis at ${address} does not answer`, isMistake: false };
     return {
       text: `Redis at ${address} is away: ${state?.reason ?? 'there is no connection yet'}`,
-      isFinal: false,
+      isMistake: false,
     };
   }
 
@@ -121,14 +126,22 @@ export class ClusterRoute implements Route {
   }
 
   #anyone(): Link | undefined {
-    return this.masters()
-      .map((address) => this.#links.get(address))
+    return this.connection
+      .nodes('master')
+      .map((redis) => this.#links.get(addressOf(redis)))
       .find((link) => link?.canSend);
   }
 
   #add(redis: Redis): void {
-    const link = new Link(redis, { isCluster: true, isTls: this.#isTls, onChange: () => this.#change(link) });
-    this.#links.set(addressOf(redis), link);
+    const server = addressOf(redis);
+    const link = new Link(redis, {
+      server,
+      isCluster: true,
+      isTls: this.#isTls,
+      timeoutMs: this.#timeoutMs,
+      onChange: () => this.#change(link),
+    });
+    this.#links.set(server, link);
   }
 
   #remove(redis: Redis): void {
@@ -165,7 +178,7 @@ export class ClusterRoute implements Route {
       this.#heal(address);
     } else if (this.connection.nodes('master').includes(link.redis)) {
       // Not one that was left because it serves nothing any more.
-      this.#say(address, state.kind === 'refused' ? state.problem : `is away: ${state.reason}`);
+      this.#say(address, state.kind === 'mistake' ? state.problem : `is away: ${state.reason}`);
     }
     this.#events.onChange();
   }
@@ -182,11 +195,12 @@ export class ClusterRoute implements Route {
   #say(name: string, problem: string): void {
     if (this.#said.has(name)) return;
     this.#said.set(name, problem);
-    this.#events.onWarning(`Redis at ${name} ${problem}`);
+    this.#events.onLog({ level: 'warn', text: `Redis at ${name} ${problem}` });
   }
 
   #heal(name: string): void {
-    if (this.#said.delete(name)) this.#events.onWarning(`Redis at ${name} is there again`);
+    if (!this.#said.delete(name)) return;
+    this.#events.onLog({ level: 'info', text: `Redis at ${name} is there again` });
   }
 }
 

@@ -1,5 +1,7 @@
 /** One connection to one server. */
 import { Command, type Redis } from 'ioredis';
+import { longestPauseMs, retryDelayMs } from './backoff.ts';
+import { type Info, parseInfo, problemOf } from './info.ts';
 import { mistakeOf, reasonOf } from './mistakes.ts';
 import { isReply, replyText } from './outcomes.ts';
 
@@ -7,10 +9,21 @@ import { isReply, replyText } from './outcomes.ts';
 export type LinkState =
   /** The server was seen to be one that we can use. */
   | { readonly kind: 'up' }
-  /** `reason` is undefined before the first attempt ended. */
-  | { readonly kind: 'down'; readonly reason?: string | undefined }
+  /** `reason` is undefined before the first attempt ended; `isLeft`: we ended it ourselves, and connect anew. */
+  | { readonly kind: 'down'; readonly reason?: string | undefined; readonly isLeft?: boolean }
   /** Somebody has to change something: the URL, the server, or a right. */
-  | { readonly kind: 'refused'; readonly problem: string };
+  | { readonly kind: 'mistake'; readonly problem: string };
+
+/** What a link is to, and whom it tells. */
+export interface LinkOptions {
+  /** As operators know it. */
+  readonly server: string;
+  readonly isCluster: boolean;
+  readonly isTls: boolean;
+  /** How long a call may take. */
+  readonly timeoutMs: number;
+  readonly onChange: (link: Link) => void;
+}
 
 /** A command that knows whether it was written to a connection: one that was not has certainly done nothing. */
 export class SentCommand extends Command {
@@ -27,37 +40,30 @@ const maxTextLength = 1_048_576;
 
 /**
  * A connection that is up only after its server was looked at: ioredis calls one ready although SELECT failed, and
- * would use another database.
+ * would use another database. Its own look (enableReadyCheck) knows no replicas but those of Sentinels.
  */
 export class Link {
   readonly redis: Redis;
   #state: LinkState = { kind: 'down' };
-  readonly #isCluster: boolean;
-  readonly #isTls: boolean;
-  readonly #onChange: (link: Link) => void;
+  readonly #options: LinkOptions;
   /** Since the connection was made; another one means that a look at its server came too late. */
   #attempt = 0;
-  #isRefused = false;
+  /** At a server that cannot be used yet, since one last could. */
+  #looks = 0;
+  #hasMistake = false;
+  #isLeaving = false;
+  #last: SentCommand | undefined;
 
-  constructor(
-    redis: Redis,
-    {
-      isCluster,
-      isTls,
-      onChange,
-    }: Record<'isCluster' | 'isTls', boolean> & { readonly onChange: (link: Link) => void },
-  ) {
+  constructor(redis: Redis, options: LinkOptions) {
     this.redis = redis;
-    this.#isCluster = isCluster;
-    this.#isTls = isTls;
-    this.#onChange = onChange;
+    this.#options = options;
     redis.on('connect', () => {
       this.#attempt++;
-      this.#isRefused = false;
+      this.#hasMistake = false;
     });
     redis.on('error', (error) => this.#fail(error));
     redis.on('ready', () => {
-      if (!this.#isRefused) void this.#look();
+      if (!this.#hasMistake) void this.#look();
     });
     redis.on('close', () => this.#close());
     redis.on('end', () => this.#close());
@@ -68,8 +74,14 @@ export class Link {
   }
 
   get canSend(): boolean {
-    // A replica that is read from by others would run our reading scripts, on old data.
-    return this.#state.kind === 'up' && this.redis.status === 'ready' && this.redis.options.readOnly !== true;
+    if (this.#state.kind !== 'up' || this.#isLeaving || this.redis.status !== 'ready') return false;
+    // A replica of a Cluster: read from by others, it would run our reading scripts, on old data.
+    return this.redis.options.readOnly !== true;
+  }
+
+  /** As operators know it. */
+  get server(): string {
+    return this.#options.server;
   }
 
   /**
@@ -77,8 +89,29 @@ export class Link {
    * the throughput of ioredis' pipelines for half the CPU.
    */
   send(command: SentCommand): void {
+    this.#last = command;
     // It writes to whatever says that it is a pipeline as to one of its own.
     this.redis.sendCommand(command, this.#turn as unknown as Parameters<Redis['sendCommand']>[1]);
+  }
+
+  /**
+   * Connects anew, once what is on its way is answered: an end under way would leave open what became of it. Until then
+   * nothing more is sent.
+   *
+   * @param boundMs is waited at most.
+   */
+  leave(boundMs: number): void {
+    if (this.#isLeaving || this.redis.status !== 'ready') return;
+    this.#isLeaving = true;
+    const attempt = this.#attempt;
+    const end = (): void => {
+      clearTimeout(timer);
+      if (attempt === this.#attempt) this.redis.disconnect(true);
+    };
+    const timer = setTimeout(end, boundMs).unref();
+    // A server answers in the order in which it was asked.
+    if (this.#last === undefined) end();
+    else this.#last.promise.then(end, end);
   }
 
   #texts: string[] = [];
@@ -112,71 +145,74 @@ export class Link {
   /** Something went wrong with the connection. */
   #fail(error: Error): void {
     const problem = mistakeOf(error);
-    if (problem === undefined) this.#change({ kind: 'down', reason: reasonOf(error) + this.#hint(error) });
+    if (problem === undefined) this.#fall(reasonOf(error) + this.#hint(error));
     else this.#refuse(problem);
   }
 
   /** A server that expects the other of TLS and none does not say so: it waits for more, or closes the connection. */
   #hint(error?: Error): string {
     if (this.#state.kind === 'up') return '';
-    if (this.#isTls) return error?.message === 'connect ETIMEDOUT' ? ' (or it does not speak TLS)' : '';
+    if (this.#options.isTls) return error?.message === 'connect ETIMEDOUT' ? ' (or it does not speak TLS)' : '';
     return error === undefined || error.message.endsWith('ECONNRESET') ? ' (or it wants TLS, rediss://)' : '';
   }
 
   #refuse(problem: string): void {
-    this.#isRefused = true;
-    this.#change({ kind: 'refused', problem });
+    this.#hasMistake = true;
+    this.#change({ kind: 'mistake', problem });
+  }
+
+  #fall(reason: string): void {
+    const isLeft = this.#isLeaving;
+    this.#isLeaving = false;
+    this.#change({ kind: 'down', reason, isLeft });
   }
 
   #close(): void {
     this.#attempt++;
-    if (this.#state.kind === 'refused') return;
-    if (this.#state.kind === 'down' && this.#state.reason !== undefined) return;
-    this.#change({ kind: 'down', reason: `the connection was closed${this.#hint()}` });
+    const isKnown = this.#state.kind === 'mistake' || (this.#state.kind === 'down' && this.#state.reason !== undefined);
+    if (isKnown) this.#isLeaving = false;
+    else this.#fall(`the connection was closed${this.#hint()}`);
   }
 
-  /** Sees whether this is a server that we can use. */
+  /** Sees whether this is a server that we can use, and now. */
   async #look(): Promise<void> {
     const attempt = this.#attempt;
-    const command = new SentCommand('info', ['server'], { replyEncoding: 'utf8' });
-    let problem: string | undefined;
+    const command = new SentCommand('info', [], { replyEncoding: 'utf8' });
+    let info: Info;
     try {
       this.send(command);
-      problem = problemOfServer(parseInfo(String(await command.promise)), this.#isCluster);
+      info = parseInfo(String(await command.promise));
     } catch (error) {
-      if (attempt !== this.#attempt || !(error instanceof Error)) return;
-      if (!isReply(error)) return;
-      problem = `does not let this user call INFO (${replyText(error)})`;
+      if (attempt === this.#attempt && error instanceof Error && isReply(error)) {
+        this.#refuse(`does not let this user call INFO (${replyText(error)})`);
+      }
+      return;
     }
     if (attempt !== this.#attempt) return;
-    if (problem === undefined) this.#change({ kind: 'up' });
-    else this.#refuse(problem);
+    const problem = problemOf(info, this.#options.isCluster);
+    if (problem !== undefined) this.#refuse(problem);
+    else if (info.get('loading') === '1') this.#stayDown('it is loading its data', () => void this.#look());
+    // A new connection may lead to the master. Replicas of a Cluster send everybody to theirs, and may be promoted.
+    else if (info.get('role') !== 'master' && !this.#options.isCluster) {
+      this.#stayDown('it is a replica', () => this.redis.disconnect(true));
+    } else {
+      this.#looks = 0;
+      this.#change({ kind: 'up' });
+    }
+  }
+
+  /** @param next is done after a pause, if this is still the connection. */
+  #stayDown(reason: string, next: () => void): void {
+    const attempt = this.#attempt;
+    const pauseMs = retryDelayMs(++this.#looks, longestPauseMs(this.#options.timeoutMs));
+    if (this.#state.kind !== 'down' || this.#state.reason !== reason) this.#fall(reason);
+    setTimeout(() => {
+      if (attempt === this.#attempt) next();
+    }, pauseMs).unref();
   }
 
   #change(state: LinkState): void {
     this.#state = state;
-    this.#onChange(this);
+    this.#options.onChange(this);
   }
-}
-
-/** The lines of INFO. */
-export function parseInfo(text: string): ReadonlyMap<string, string> {
-  const lines = text.split('\r\n').filter((line) => line.includes(':') && !line.startsWith('#'));
-  return new Map(
-    lines.map((line) => {
-      const colon = line.indexOf(':');
-      return [line.slice(0, colon), line.slice(colon + 1)] as const;
-    }),
-  );
-}
-
-/** Why a server cannot be used; undefined when it can. */
-function problemOfServer(info: ReadonlyMap<string, string>, isCluster: boolean): string | undefined {
-  const mode = info.get('redis_mode') ?? 'standalone';
-  if (mode === 'sentinel') return 'is a Sentinel: write redis+sentinel://host:port/name';
-  if (mode === 'cluster' && !isCluster) return 'is a node of a Cluster: write redis+cluster:// instead of redis://';
-  const version = info.get('redis_version') ?? '';
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const isOld = version !== '' && (major < 6 || (major === 6 && minor < 2));
-  return isOld ? `is version ${version}; Chord needs Redis 6.2 or newer` : undefined;
 }

@@ -1,5 +1,5 @@
 /** Errors of connections in words, and which of them only somebody can mend who changes the URL, a right or a server. */
-import { isReply, replyText } from './outcomes.ts';
+import { codeOf, isReply, replyText } from './outcomes.ts';
 
 const replies: readonly (readonly [start: string, problem: string])[] = [
   ['WRONGPASS', 'refuses the user or the password'],
@@ -11,7 +11,7 @@ const replies: readonly (readonly [start: string, problem: string])[] = [
   ['ERR SELECT is not allowed in cluster mode', 'is a node of a Cluster: write redis+cluster:// instead of redis://'],
   [
     'ERR This instance has cluster support disabled',
-    'is no node of a Cluster: write redis:// instead of redis+cluster://',
+    'is no node of a Cluster: write one redis:// for one server, redis+sentinel://host1,host2/name for one with Sentinels',
   ],
 ];
 
@@ -19,7 +19,7 @@ const unknownAuthority = 'has a certificate of an authority that is not known he
 
 const tlsCodes: ReadonlyMap<string, string> = new Map([
   ['ERR_SSL_WRONG_VERSION_NUMBER', 'does not speak TLS: write redis:// instead of rediss://'],
-  ['EPROTO', 'does not speak the same TLS'],
+  ['EPROTO', 'has no TLS version or cipher in common with this program'],
   ['CERT_HAS_EXPIRED', 'has a certificate that has expired'],
   ['ERR_TLS_CERT_ALTNAME_INVALID', 'has a certificate for another name'],
   ['DEPTH_ZERO_SELF_SIGNED_CERT', unknownAuthority],
@@ -39,16 +39,13 @@ const noSentinel = /^All sentinels are unreachable and retry is disabled\.(?: La
 export function mistakeOf(error: Error): string | undefined {
   const [, ofSentinel] = noSentinel.exec(error.message) ?? [];
   if (ofSentinel !== undefined) {
-    if (ofSentinel.startsWith('ERR No such master')) return 'is not known to them';
+    if (ofSentinel.startsWith('ERR No such master')) return 'cannot be found: no Sentinel knows a master of that name';
     if (ofSentinel.startsWith('ERR unknown command')) return 'cannot be found: these are no Sentinels';
-    const problem = problemOfReply(ofSentinel);
-    return problem === undefined ? undefined : `cannot be found: the Sentinel ${problem} (${ofSentinel})`;
+    const problem = problemOfReply(new Error(ofSentinel));
+    return problem === undefined ? undefined : `cannot be found: the Sentinel ${problem}`;
   }
-  if (isReply(error)) {
-    const problem = problemOfReply(error.message);
-    return problem === undefined ? undefined : `${problem} (${replyText(error)})`;
-  }
-  const code = codeOf(error);
+  if (isReply(error)) return problemOfReply(error);
+  const code = systemCodeOf(error);
   return code === undefined ? undefined : tlsCodes.get(code);
 }
 
@@ -61,14 +58,17 @@ export function reasonOf(error: Error): string {
     return `no Sentinel has named a master${ofSentinel === undefined ? '' : ` (${ofSentinel})`}`;
   // A name with several addresses: an error for each.
   const text = error instanceof AggregateError ? error.errors.map(String).join(', ') : error.message;
-  return text === '' ? (codeOf(error) ?? error.name) : text.replace(/\.$/, '');
+  return text === '' ? (systemCodeOf(error) ?? error.name) : text.replace(/\.$/, '');
 }
 
-function problemOfReply(text: string): string | undefined {
-  return replies.find(([start]) => text.startsWith(start))?.[1];
+function problemOfReply(reply: Error): string | undefined {
+  const problem = replies.find(([start]) => reply.message.startsWith(start))?.[1];
+  const text = replyText(reply);
+  // Some give advice that goes on and on.
+  return problem && `${problem} (${text.length > 120 ? codeOf(reply) : text})`;
 }
 
-function codeOf(error: Error): string | undefined {
+function systemCodeOf(error: Error): string | undefined {
   const code: unknown = Reflect.get(error, 'code');
   return typeof code === 'string' ? code : undefined;
 }

@@ -13,47 +13,54 @@ export type Verdict = 'script' | 'again' | 'refused' | 'unproven';
  * Codes that servers give before they execute anything. Inside a script OOM, READONLY, MISCONF and NOREPLICAS come
  * before its first write or not at all (script.c of Redis).
  */
-const verdicts: ReadonlyMap<string, Verdict> = new Map([
-  ['NOSCRIPT', 'script'],
-  ['MOVED', 'again'],
-  ['ASK', 'again'],
-  ['TRYAGAIN', 'again'],
-  ['CLUSTERDOWN', 'again'],
-  ['LOADING', 'again'],
-  ['BUSY', 'again'],
-  ['MASTERDOWN', 'again'],
-  ['READONLY', 'again'],
-  ['OOM', 'refused'],
-  ['MISCONF', 'refused'],
-  ['NOREPLICAS', 'refused'],
-  ['NOAUTH', 'refused'],
-  ['NOPERM', 'refused'],
-  ['CROSSSLOT', 'refused'],
+const meanings: ReadonlyMap<string, readonly [verdict: Verdict, words: string]> = new Map([
+  ['NOSCRIPT', ['script', 'it does not know the script']],
+  ['MOVED', ['again', 'another master serves the slot']],
+  ['ASK', ['again', 'the slot is being moved']],
+  ['TRYAGAIN', ['again', 'the slot is being moved']],
+  ['CLUSTERDOWN', ['again', 'part of the Cluster is gone']],
+  ['LOADING', ['again', 'it is loading its data']],
+  ['BUSY', ['again', 'it is busy with a script']],
+  ['MASTERDOWN', ['again', 'it is a replica without its master']],
+  ['READONLY', ['again', 'it is a replica']],
+  ['OOM', ['refused', 'it is out of memory']],
+  ['MISCONF', ['refused', 'it cannot write to its disk']],
+  ['NOREPLICAS', ['refused', 'it has too few replicas']],
+  ['NOAUTH', ['refused', 'it wants a password']],
+  ['NOPERM', ['refused', 'its user lacks a right']],
+  ['CROSSSLOT', ['refused', 'the keys are in several slots']],
+  // Of view.lua: whatever led there has stored nothing.
+  ['DAMAGED', ['refused', 'what it holds of the context is incomplete']],
 ]);
 
 /** An error that the server answered. */
-export function isReply(error: Error): boolean {
+export function isReply(error: unknown): boolean {
   return error instanceof ReplyError;
 }
 
 /** What an error reply proves. */
 export function verdictOf(reply: Error): Verdict {
-  const code = codeOfReply(reply.message);
+  const code = codeOf(reply);
   // A script may have written before it came to a command that this user may not call.
   if (code === 'NOPERM' && reply.message.includes('script')) return 'unproven';
-  return verdicts.get(code) ?? 'unproven';
+  return meanings.get(code)?.[0] ?? 'unproven';
 }
 
 /** Redis 6 puts the code of an error inside a script behind a text of its own. */
-function codeOfReply(message: string): string {
-  const [, nested] = /^ERR Error running script .*: -([A-Z]+) /s.exec(message) ?? [];
-  return nested ?? /^[A-Z]+/.exec(message)?.[0] ?? '';
+export function codeOf(reply: Error): string {
+  const [, nested] = /^ERR Error running script .*: -([A-Z]+) /s.exec(reply.message) ?? [];
+  return nested ?? /^[A-Z]+/.exec(reply.message)?.[0] ?? 'ERR';
 }
 
-/** The reply's text, without what it quotes of the command, and not endless. */
+/** What a reply means, in words that name neither a server nor what was sent. */
+export function wordsOf(reply: Error, detail = codeOf(reply)): string {
+  return `${meanings.get(codeOf(reply))?.[1] ?? 'it answered with an error'} (${detail})`;
+}
+
+/** The reply's text, without what it quotes of the command and the script, and not endless. */
 export function replyText(reply: Error): string {
-  const [text = ''] = reply.message.split(', with args beginning with');
-  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+  const [text = ''] = reply.message.split(/, with args beginning with| script: \w+, on /);
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text.replace(/\.$/, '');
 }
 
 /** Where a slot is, as MOVED says. */

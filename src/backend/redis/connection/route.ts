@@ -1,5 +1,7 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import { retryDelayMs } from './backoff.ts';
 import type { Link } from './link.ts';
+import type { Log } from './log.ts';
 import type { RedisTarget } from './target.ts';
 
 /** Where a command is to go: the slot of its key, or a server of its own choice. */
@@ -15,8 +17,8 @@ export interface Route {
   readonly connection: Redis | Cluster;
   /** The connection that a command can be written to now. */
   find(to: Destination): Link | undefined;
-  /** Why there is none; `isFinal`: and will be none before somebody changes something. */
-  trouble(to: Destination): { readonly text: string; readonly isFinal: boolean };
+  /** Why there is none, in words for operators; `isMistake`: and will be none before somebody changes something. */
+  trouble(to: Destination): { readonly text: string; readonly isMistake: boolean };
   /** Every master that is known, up or not, by address. */
   masters(): readonly string[];
   /** Looks again who serves what. Cheap to call often. */
@@ -32,7 +34,7 @@ export interface RouteEvents {
   /** A command that could not be written may now have somewhere to go, or be known to have nowhere. */
   onChange(): void;
   /** A server cannot be reached or used, or can be again. Once per change. */
-  onWarning(text: string): void;
+  onLog: Log;
 }
 
 /** Options of every connection. The shape of replies is not among them: it is a type of its own in ioredis. */
@@ -50,8 +52,8 @@ export function commonOptions({ username, password, tls }: RedisTarget, timeoutM
     disconnectTimeout: 200,
     // An open connection that is dead: nothing came for so long although something was asked.
     socketTimeout: timeoutMs,
-    // A server that loads its data is asked again so often.
-    maxLoadingRetryTime: 250,
+    // Done by link.ts: that of ioredis prints to the console, and takes a server that does not let it look for a ready one.
+    enableReadyCheck: false,
     // By default ioredis sends what was not answered again, and keeps what cannot be sent for later: writes would be
     // executed twice, and after we said that they were not. Without the first, it forgets to settle them, unless it may
     // not retry at all.
@@ -59,11 +61,6 @@ export function commonOptions({ username, password, tls }: RedisTarget, timeoutM
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResubscribe: false,
-    retryStrategy: retryDelayMs,
+    retryStrategy: (attempt) => retryDelayMs(attempt),
   };
-}
-
-/** From 50 ms doubled to 1 s, and never the same for all processes at once. */
-export function retryDelayMs(attempt: number): number {
-  return Math.min(50 * 2 ** Math.min(attempt - 1, 10), 1_000) * (0.5 + Math.random() / 2);
 }

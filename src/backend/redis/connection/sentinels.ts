@@ -6,7 +6,7 @@
  * made, that one is never made again.
  */
 import { Redis } from 'ioredis';
-import { retryDelayMs } from './route.ts';
+import { retryDelayMs } from './backoff.ts';
 import type { RedisTarget } from './target.ts';
 
 const channel = '+switch-master';

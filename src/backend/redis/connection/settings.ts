@@ -1,12 +1,17 @@
 /** What the settings of the servers mean for what is stored. */
+import { BackendUnavailableError, RedisStoreError } from '../../../errors.ts';
 import { listOf } from '../replies.ts';
+import type { Log } from './log.ts';
+import { isReply } from './outcomes.ts';
 
 /** How one master is set up. */
 export interface ServerSettings {
   /** INFO. */
   readonly info: ReadonlyMap<string, string>;
   /** Of CONFIG; undefined when this user may not ask, as with many services. */
-  readonly config?: { readonly appendfsync: string; readonly save: string } | undefined;
+  readonly config?:
+    | { readonly appendfsync: string; readonly save: string; readonly noAppendfsyncOnRewrite: string }
+    | undefined;
 }
 
 /** What asks the servers. */
@@ -18,12 +23,13 @@ interface Asker {
 /** Asks every master. @throws BackendUnavailableError when one is away. */
 export async function readSettings(client: Asker): Promise<readonly ServerSettings[]> {
   const infos = await client.infos();
-  const [appendfsync, save] = await Promise.all([ask(client, 'appendfsync'), ask(client, 'save')]);
+  const names = ['appendfsync', 'save', 'no-appendfsync-on-rewrite'];
+  const [appendfsync, save, onRewrite] = await Promise.all(names.map((name) => ask(client, name)));
   return infos.map((info, index) => {
-    const config = { appendfsync: appendfsync?.[index], save: save?.[index] };
-    return config.appendfsync === undefined || config.save === undefined
-      ? { info }
-      : { info, config: { appendfsync: config.appendfsync, save: config.save } };
+    const [policy, points] = [appendfsync?.[index], save?.[index]];
+    if (policy === undefined || points === undefined) return { info };
+    const config = { appendfsync: policy, save: points, noAppendfsyncOnRewrite: onRewrite?.[index] ?? 'no' };
+    return { info, config };
   });
 }
 
@@ -35,9 +41,15 @@ async function ask(client: Asker, name: string): Promise<readonly (string | unde
       const [, value] = listOf(reply);
       return typeof value === 'string' ? value : undefined;
     });
-  } catch {
-    return undefined;
+  } catch (error) {
+    // Anything else than an answer says nothing about rights.
+    if (error instanceof BackendUnavailableError && isAnswer(error.cause)) return undefined;
+    throw error;
   }
+}
+
+function isAnswer(cause: unknown): boolean {
+  return isReply(cause) || cause instanceof RedisStoreError;
 }
 
 /** One sentence for each way to lose what was acknowledged. */
@@ -68,6 +80,12 @@ function warningsOf({ info, config }: ServerSettings): readonly string[] {
       'loses acknowledged writes, half a minute of them or more, when its machine fails; set appendfsync always',
     );
   }
+  const isFlushed = info.get('aof_enabled') !== '0' && config !== undefined && config.appendfsync !== 'no';
+  if (isFlushed && config.noAppendfsyncOnRewrite === 'yes') {
+    warnings.push(
+      'loses up to 30 seconds of acknowledged writes when its machine fails while it saves or rewrites its log; set no-appendfsync-on-rewrite no',
+    );
+  }
   const policy = info.get('maxmemory_policy');
   if (Number(info.get('maxmemory')) > 0 && policy !== undefined && policy !== 'noeviction') {
     warnings.push(`throws data away when its memory is full (${policy}); set maxmemory-policy noeviction`);
@@ -82,13 +100,13 @@ function warningsOf({ info, config }: ServerSettings): readonly string[] {
 }
 
 /** Says once what is wrong with the settings. Nothing when that cannot be found out. */
-export async function warnOfSettings(client: Asker, onWarning: (text: string) => void): Promise<void> {
+export async function warnOfSettings(client: Asker, onLog: Log): Promise<void> {
   let servers: readonly ServerSettings[];
   try {
     servers = await readSettings(client);
   } catch {
-    // Away: there is a warning of its own for that.
+    // Away, which there is a line of its own for, or closed.
     return;
   }
-  for (const warning of judgeSettings(servers)) onWarning(warning);
+  for (const text of judgeSettings(servers)) onLog({ level: 'warn', text });
 }

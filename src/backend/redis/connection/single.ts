@@ -1,12 +1,18 @@
 /** One server, or the one that Sentinels say is the master. */
 import { Redis } from 'ioredis';
+import { retryDelayMs } from './backoff.ts';
+import { endOf } from './end.ts';
 import { Link } from './link.ts';
-import { commonOptions, type Route, type RouteEvents, retryDelayMs } from './route.ts';
+import { codeOf } from './outcomes.ts';
+import { commonOptions, type Route, type RouteEvents } from './route.ts';
 import { SentinelWatch } from './sentinels.ts';
 import { describeTarget, type RedisTarget } from './target.ts';
 
-/** How long an end may take. */
-const closeMs = 1_000;
+/**
+ * How long the replies of a master that is left are waited for: one that says itself that it is a replica answers; one
+ * that Sentinels have replaced may hang.
+ */
+const farewellMs = { byItself: 1_000, bySentinels: 200 };
 
 /** The route to a server or a Sentinel set: one connection, made again for as long as it is not closed. */
 export class SingleRoute implements Route {
@@ -19,8 +25,6 @@ export class SingleRoute implements Route {
   #said: string | undefined;
   #endings = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** The next end of the connection is our own wish. */
-  #isLeaving = false;
   #isClosed = false;
 
   constructor(
@@ -51,12 +55,16 @@ export class SingleRoute implements Route {
           },
     );
     this.#link = new Link(this.connection, {
+      server: this.#name,
       isCluster: false,
       isTls: target.tls,
+      timeoutMs,
       onChange: () => this.#change(),
     });
     this.connection.on('end', () => this.#begin());
-    if (target.kind === 'sentinel') this.#sentinels = new SentinelWatch(target, () => this.#leave());
+    if (target.kind === 'sentinel') {
+      this.#sentinels = new SentinelWatch(target, () => this.#link.leave(farewellMs.bySentinels));
+    }
     this.#connect();
   }
 
@@ -68,18 +76,18 @@ export class SingleRoute implements Route {
     return [this.#name];
   }
 
-  trouble(): { readonly text: string; readonly isFinal: boolean } {
+  trouble(): { readonly text: string; readonly isMistake: boolean } {
     const { state } = this.#link;
     switch (state.kind) {
       case 'up':
-        return { text: `Redis at ${this.#name} does not answer`, isFinal: false };
+        return { text: `Redis at ${this.#name} does not answer`, isMistake: false };
       case 'down':
         return {
           text: `Redis at ${this.#name} is away: ${state.reason ?? 'there is no connection yet'}`,
-          isFinal: false,
+          isMistake: false,
         };
-      case 'refused':
-        return { text: `Redis at ${this.#name} ${state.problem}`, isFinal: true };
+      case 'mistake':
+        return { text: `Redis at ${this.#name} ${state.problem}`, isMistake: true };
     }
   }
 
@@ -87,7 +95,7 @@ export class SingleRoute implements Route {
 
   /** The server is a replica now: its address, or the Sentinels, lead to another one. */
   heed(reply: Error): boolean {
-    if (reply.message.startsWith('READONLY')) this.#leave();
+    if (codeOf(reply) === 'READONLY') this.#link.leave(farewellMs.byItself);
     return false;
   }
 
@@ -110,48 +118,21 @@ export class SingleRoute implements Route {
     this.#timer = setTimeout(() => this.#connect(), retryDelayMs(++this.#endings));
   }
 
-  /** Connects anew, once: what is on its way is still answered. */
-  #leave(): void {
-    if (this.connection.status !== 'ready' || this.#isLeaving) return;
-    this.#isLeaving = true;
-    this.connection.disconnect(true);
-  }
-
   #change(): void {
     const { state } = this.#link;
     if (state.kind === 'up') {
       this.#endings = 0;
-      this.#isLeaving = false;
-      if (this.#said !== undefined) this.#events.onWarning(`Redis at ${this.#name} is there again`);
+      if (this.#said !== undefined)
+        this.#events.onLog({ level: 'info', text: `Redis at ${this.#name} is there again` });
       this.#said = undefined;
-    } else if (this.#isLeaving) {
-      this.#isLeaving = false;
-    } else {
+    } else if (state.kind === 'mistake' || state.isLeft !== true) {
       const { text } = this.trouble();
       // The reason of being away changes from one attempt to the next.
-      if (this.#said === undefined || (state.kind === 'refused' && this.#said !== text)) {
-        this.#events.onWarning(text);
+      if (this.#said === undefined || (state.kind === 'mistake' && this.#said !== text)) {
+        this.#events.onLog({ level: 'warn', text });
         this.#said = text;
       }
     }
     this.#events.onChange();
   }
-}
-
-/** Ends a connection and resolves when it has. */
-export async function endOf(redis: Redis): Promise<void> {
-  const isOpen = redis.status === 'connecting' || redis.status === 'connect' || redis.status === 'ready';
-  const ended = new Promise<void>((resolve) => {
-    if (!isOpen) {
-      resolve();
-      return;
-    }
-    const timer = setTimeout(resolve, closeMs);
-    redis.once('end', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-  redis.disconnect();
-  await ended;
 }

@@ -18,7 +18,7 @@ Returns  1: it is stored
 ]]
 local prefix, headKey, start = KEYS[1], KEYS[2], ARGV[1]
 local text = redis.call('GET', headKey)
-local id = string.sub(headKey, #prefix + 6)
+local id = idOf(prefix, headKey)
 local info = redis.call('INFO', 'replication')
 if not string.find(info, 'role:master', 1, true) then
   return redis.error_reply('READONLY This server is a replica')

@@ -27,7 +27,7 @@ Returns  `began awaited head`: they are stored. began: 1 when the fresh epoch wa
          { 'behind', … }: see behind.lua
 ]]
 local prefix, headKey, base = KEYS[1], KEYS[2], ARGV[1]
-local id = string.sub(headKey, #prefix + 6)
+local id = idOf(prefix, headKey)
 local now, freshEpoch, hasState, writer, attempt, keys = string.match(ARGV[2], '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
 local steps = #ARGV
 local at
@@ -50,25 +50,21 @@ if keys ~= '0' then
   end
 end
 
-local server, refusal = serverIdentity()
-if not server then
-  return refusal
-end
-local lineKey = prefix .. 'line:' .. id
-local found = redis.call('MGET', headKey, lineKey)
+local queueKey = prefix .. 'queue:' .. id
+local found = redis.call('MGET', headKey, queueKey)
 local text = found[1]
 
 -- Whose turn?
-local line = found[2] and openLine(lineKey, found[2])
-if line and not line.isTurnOf(writer) then
-  return { 'wait', line.join(writer) }
+local queue = found[2] and openQueue(queueKey, found[2])
+if queue and not queue.isTurnOf(writer) then
+  return { 'wait', queue.join(writer) }
 end
 
 -- Base?
 if base == '-' and text or base ~= '-' and not (text and string.find(text, base .. ' ', 1, true) == 1) then
   if text and tonumber(attempt) >= 1 then
-    line = line or openLine(lineKey)
-    if line.join(writer) == 1 and string.sub(text, 1, 1) == 'c' then
+    queue = queue or openQueue(queueKey)
+    if queue.join(writer) == 1 and string.sub(text, 1, 1) == 'c' then
       -- Now there is somebody that change.lua, which does not look, must not overtake.
       editHead(headKey, parseHead(text))
       text = redis.call('GET', headKey)
@@ -80,10 +76,10 @@ end
 -- Store.
 local logKey = prefix .. 'log:' .. id
 local isLive = text and string.sub(text, 1, 1) == 'c'
-local epoch, version, touches, edits, wroteLast, first, floor, oldest, expires, ttl, logBase, checkpoint, logged,
+local epoch, version, touches, edits, wroteLast, first, floor, oldest, expires, ttl, logBase, hasCheckpoint, logged,
   loggedAtBase, dueContext, dueDeltas, rest
 if isLive then
-  epoch, version, touches, edits, wroteLast, first, floor, oldest, expires, ttl, logBase, checkpoint, logged, loggedAtBase,
+  epoch, version, touches, edits, wroteLast, first, floor, oldest, expires, ttl, logBase, hasCheckpoint, logged, loggedAtBase,
     dueContext, dueDeltas, rest = string.match(text, liveHead)
 elseif text then
   epoch, version = string.match(text, '^t (%S+) (%S+)')
@@ -124,7 +120,7 @@ while at <= steps do
     redis.call('DEL', logKey, prefix .. 'checkpoint:' .. id)
     isLive, tombstone = true, nil
     touches, edits, wroteLast, oldest, dueContext, dueDeltas = '0', '0', server, version, '-', '-'
-    logBase, checkpoint, loggedAtBase = whole(tonumber(version) - 1), '0', '0'
+    logBase, hasCheckpoint, loggedAtBase = whole(tonumber(version) - 1), '0', '0'
     -- What it takes to make the context anew is as good as a checkpoint: its creating delta does not count.
     logged = whole(-#record)
     changed = table.concat({ 'moved', epoch, version }, ' ')
@@ -182,12 +178,12 @@ end
 local after = tombstone
 if isLive then
   after = table.concat({
-    'c', epoch, version, touches, edits, wroteLast, first, floor, oldest, expires, ttl, logBase, checkpoint, logged,
+    'c', epoch, version, touches, edits, wroteLast, first, floor, oldest, expires, ttl, logBase, hasCheckpoint, logged,
     loggedAtBase, dueContext, dueDeltas, rest,
   }, ' ')
 end
 redis.call('SET', headKey, after)
-local isAwaited = line and line.leave(writer) and 1 or 0
+local isAwaited = queue and queue.leave(writer) and 1 or 0
 
 -- Each commit that remembers keys forgets twice as many that have run out, so that they never pile up.
 if keys ~= '0' then

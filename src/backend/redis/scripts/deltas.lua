@@ -10,11 +10,7 @@ ARGV[3]  1: the newest first
 Returns  false when no context lives, else { head, { entry… } }
 ]]
 local prefix, headKey = KEYS[1], KEYS[2]
-local id = string.sub(headKey, #prefix + 6)
-local server, refusal = serverIdentity()
-if not server then
-  return refusal
-end
+local id = idOf(prefix, headKey)
 local text = redis.call('GET', headKey)
 local h = parseHead(text)
 if h.kind ~= 'c' then

@@ -10,12 +10,8 @@ ARGV[2]  only while the context stands here, `epoch version`; may be missing
 Returns  false, or `epoch version` where the context was
 ]]
 local prefix, headKey = KEYS[1], KEYS[2]
-local id = string.sub(headKey, #prefix + 6)
+local id = idOf(prefix, headKey)
 local now = ARGV[1]
-local server, refusal = serverIdentity()
-if not server then
-  return refusal
-end
 local h = parseHead(redis.call('GET', headKey))
 if h.kind ~= 'c' then
   return false

@@ -1,19 +1,19 @@
 --[[
 The head of a context: one line of text, its fields separated by spaces. `-` stands for none.
 
-  live       c epoch version touches edits server first floor oldest expires ttl base checkpoint logged loggedAtBase
-             dueContext dueDeltas rest
+  live       c epoch version touches edits wroteLast first floor oldest expires ttl logBase hasCheckpoint logged
+             loggedAtBase dueContext dueDeltas rest
   tombstone  t epoch version cause at writeId
 
   edits         rises whenever the line changes without a write of the context, or a writer begins to wait: with the
                 fields before it, it tells one line from every other
-  server        identity of the server that wrote it last
+  wroteLast     identity of the server that wrote it last
   first, floor  versions, see `Head` in backend.ts
   oldest        version of the oldest delta that may be shown; the log may hold more
   ttl           ms, `never`, or `-` when no write ever gave one
-  base          version that the log leads on from: that of the checkpoint, or before the creating delta
-  checkpoint    1: there is one; 0: the log leads on from {}
-  logged        bytes of all deltas since the creation; loggedAtBase: of those up to `base`
+  logBase       version that the log leads on from: that of the checkpoint, or before the creating delta
+  hasCheckpoint 1: there is one; 0: the log leads on from {}
+  logged        bytes of all deltas since the creation; loggedAtBase: of those up to `logBase`
   dueContext    the score in the index, maybe earlier than `expires`; dueDeltas likewise
   rest          JSON, nothing to a script
 
@@ -23,6 +23,11 @@ costs. All three change with this one.
 local liveHead =
   '^c (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$'
 
+-- The id of the context: what comes behind `head:`.
+local function idOf(prefix, headKey)
+  return string.sub(headKey, #prefix + #'head:' + 1)
+end
+
 local function parseHead(text)
   if not text then
     return { kind = '-' }
@@ -30,20 +35,20 @@ local function parseHead(text)
   if string.sub(text, 1, 1) == 't' then
     return { kind = 't', at = string.match(text, '^t %S+ %S+ %S+ (%S+) ') }
   end
-  local epoch, version, touches, edits, server, first, floor, oldest, expires, ttl, base, checkpoint, logged,
+  local epoch, version, touches, edits, wroteLast, first, floor, oldest, expires, ttl, logBase, hasCheckpoint, logged,
     loggedAtBase, dueContext, dueDeltas, rest = string.match(text, liveHead)
   return {
-    kind = 'c', epoch = epoch, version = version, touches = touches, edits = edits, server = server, first = first,
-    floor = floor, oldest = oldest, expires = expires, ttl = ttl, base = base, checkpoint = checkpoint, logged = logged,
-    loggedAtBase = loggedAtBase, dueContext = dueContext, dueDeltas = dueDeltas, rest = rest,
+    kind = 'c', epoch = epoch, version = version, touches = touches, edits = edits, wroteLast = wroteLast,
+    first = first, floor = floor, oldest = oldest, expires = expires, ttl = ttl, logBase = logBase,
+    hasCheckpoint = hasCheckpoint, logged = logged, loggedAtBase = loggedAtBase, dueContext = dueContext, dueDeltas = dueDeltas, rest = rest,
   }
 end
 
 -- Stores the line of a live context after an edit.
 local function editHead(headKey, h)
   redis.call('SET', headKey, table.concat({
-    'c', h.epoch, h.version, h.touches, whole(tonumber(h.edits) + 1), h.server, h.first, h.floor, h.oldest, h.expires,
-    h.ttl, h.base, h.checkpoint, h.logged, h.loggedAtBase, h.dueContext, h.dueDeltas, h.rest,
+    'c', h.epoch, h.version, h.touches, whole(tonumber(h.edits) + 1), h.wroteLast, h.first, h.floor, h.oldest, h.expires,
+    h.ttl, h.logBase, h.hasCheckpoint, h.logged, h.loggedAtBase, h.dueContext, h.dueDeltas, h.rest,
   }, ' '))
 end
 

@@ -13,7 +13,7 @@ local h = parseHead(redis.call('GET', headKey))
 if h.kind ~= 'c' or h.expires ~= ARGV[1] then
   return 0
 end
-local id = string.sub(headKey, #prefix + 6)
+local id = idOf(prefix, headKey)
 h.dueContext = ARGV[2]
 -- First what needs no memory: cleanup must work when there is none.
 redis.call('ZREM', prefix .. 'due:context', id)

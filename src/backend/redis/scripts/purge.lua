@@ -13,5 +13,5 @@ if h.kind ~= 't' or tonumber(h.at) > tonumber(ARGV[1]) then
   return 0
 end
 redis.call('DEL', headKey)
-redis.call('ZREM', prefix .. 'due:tombstone', string.sub(headKey, #prefix + 6))
+redis.call('ZREM', prefix .. 'due:tombstone', idOf(prefix, headKey))
 return 1

@@ -13,14 +13,10 @@ ARGV[5]  an idempotency key; may be missing
 Returns  { false or { 't', head } or a view (see view.lua), outcome or false }
 ]]
 local prefix, headKey = KEYS[1], KEYS[2]
-local id = string.sub(headKey, #prefix + 6)
+local id = idOf(prefix, headKey)
 local haveEpoch, haveVersion = string.match(ARGV[1], '^(%S+) (%S+)$')
 local sinceEpoch, sinceVersion, maxDeltas = string.match(ARGV[2], '^(%S+) (%S+) (%S+)$')
 
-local server, refusal = serverIdentity()
-if not server then
-  return refusal
-end
 local outcome = ARGV[5] and outcomeOf(prefix, id, ARGV[5], ARGV[4])
 local text = redis.call('GET', headKey)
 local h = parseHead(text)

@@ -1,14 +1,12 @@
 --[[
-The identity of this server: its replication id, which changes whenever it starts and whenever it is promoted. (Its
-run_id does not change when it is demoted and promoted again, and its tail may be lost in between.)
+Ends the script on a replica, which may lack what was acknowledged.
 
-A replica answers no script: it may lack what was acknowledged.
+server  the identity of this server: its replication id, which changes whenever it starts and whenever it is promoted. (Its
+        run_id does not change when it is demoted and promoted again, and its tail may be lost in between.) Half of it is
+        enough, and in every head.
 ]]
-local function serverIdentity()
-  local role, identity = string.match(redis.call('INFO', 'replication'), 'role:(%a+).-master_replid:(%x+)')
-  if role ~= 'master' then
-    return nil, redis.error_reply('READONLY This server is a replica')
-  end
-  -- Half of it is enough, and in every head.
-  return string.sub(identity, 1, 20)
+local role, server = string.match(redis.call('INFO', 'replication'), 'role:(%a+).-master_replid:(%x+)')
+if role ~= 'master' then
+  return redis.error_reply('READONLY This server is a replica')
 end
+server = string.sub(server, 1, 20)

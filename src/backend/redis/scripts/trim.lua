@@ -9,11 +9,7 @@ ARGV[2]  at most so many
 Returns  how many; as many as allowed: there may be more
 ]]
 local prefix, headKey = KEYS[1], KEYS[2]
-local id = string.sub(headKey, #prefix + 6)
-local server, refusal = serverIdentity()
-if not server then
-  return refusal
-end
+local id = idOf(prefix, headKey)
 local h = parseHead(redis.call('GET', headKey))
 if h.kind ~= 'c' then
   return 0
@@ -41,7 +37,7 @@ if count > 0 then
 end
 h.dueDeltas = due
 -- First what needs no memory: trimming must work when there is none.
-local heldFrom = math.min(tonumber(h.oldest), tonumber(h.base) + 1)
+local heldFrom = math.min(tonumber(h.oldest), tonumber(h.logBase) + 1)
 redis.call('XTRIM', logKey, 'MINID', '~', whole(heldFrom))
 editHead(headKey, h)
 if due == '-' then

@@ -10,18 +10,18 @@ Returns { 'c', head, from or false, 'have' | 'checkpoint' | 'none', checkpoint o
 the state of its own, or of the checkpoint ({} when it is false), and the entries after that.
 ]]
 local function viewOf(prefix, id, h, text, options)
-  local version, base = tonumber(h.version), tonumber(h.base)
+  local version, logBase = tonumber(h.version), tonumber(h.logBase)
   local start = options.from and tonumber(options.from) or version
   local source, checkpoint = 'none', false
   if options.needsState then
     local have = options.have and tonumber(options.have)
-    if have and base <= have and have <= version then
+    if have and logBase <= have and have <= version then
       source = 'have'
       start = math.min(start, have)
     else
       source = 'checkpoint'
-      start = math.min(start, base)
-      if h.checkpoint == '1' then
+      start = math.min(start, logBase)
+      if h.hasCheckpoint == '1' then
         checkpoint = redis.call('GET', prefix .. 'checkpoint:' .. id)
         if not checkpoint then
           return redis.error_reply('DAMAGED A checkpoint is missing')

@@ -3,31 +3,34 @@
  * not sharded is heard in a whole Cluster). What is published there is then heard without a detour.
  */
 import { Cluster, Redis } from 'ioredis';
+import type { RedisClient } from '../connection/client.ts';
 
 /** Names the server of a slot and calls it. */
-export interface Places {
+export interface Servers {
   /** The server that tells of the channels of this slot; undefined: it is not known yet. */
-  placeOf(slot: number): string | undefined;
+  serverOf(slot: number): string | undefined;
   /** A connection to that server, not yet begun. It ends with the first failure. */
-  connectionTo(place: string): Redis;
+  connectionTo(server: string): Redis;
   /** Whether the connection, now that it is made, leads there. */
-  isAt(place: string, connection: Redis): boolean;
-  /** Somebody answered unlike expected, or not at all: has the places looked up again. */
+  isAt(server: string, connection: Redis): boolean;
+  /** Somebody answered unlike expected, or not at all: has the servers looked up again. */
   lookAgain(): void;
   close(): void;
 }
 
-/** What the places are told. */
-export interface PlacesOptions {
+/** What they are told. */
+export interface ServersOptions {
   /** How long one attempt to connect may take. */
   readonly timeoutMs: number;
-  /** Called when places may have changed. */
+  /** Called when slots may have others. */
   readonly onLook: () => void;
 }
 
-/** @param connection the one for commands. */
-export function createPlaces(connection: Redis | Cluster, options: PlacesOptions): Places {
-  return connection instanceof Cluster ? new ClusterPlaces(connection, options) : new OnePlace(connection, options);
+/** @param client sends the commands, and so knows where the servers are. */
+export function createServers(client: Pick<RedisClient, 'connection' | 'ping'>, options: ServersOptions): Servers {
+  const { connection } = client;
+  if (connection instanceof Cluster) return new ClusterServers(connection, options);
+  return new OneServer(connection, { ...options, ping: () => client.ping() });
 }
 
 /** A connection has one life, so that ioredis sends and subscribes to nothing again without our knowing. */
@@ -41,9 +44,7 @@ const oneLife = {
   autoResendUnfulfilledCommands: false,
   enableAutoPipelining: false,
   maxRetriesPerRequest: 0,
-  // Subscriptions begin when the data is loaded: who hears of them looks at the store.
-  enableReadyCheck: true,
-  maxLoadingRetryTime: 250,
+  enableReadyCheck: false,
   disconnectTimeout: 100,
   // It would take a server for dead when it is us who are slow; see heartbeat.ts.
   socketTimeout: undefined,
@@ -53,27 +54,29 @@ const oneLife = {
  * A server by itself, or the master that Sentinels name. Its name is the address that the connection for commands leads
  * to: when that is another after a fail-over, subscriptions follow.
  */
-class OnePlace implements Places {
+class OneServer implements Servers {
   readonly #connection: Redis;
   readonly #timeoutMs: number;
   readonly #onReady: () => void;
-  #place: string | undefined;
+  readonly #ping: () => Promise<void>;
+  #server: string | undefined;
 
-  constructor(connection: Redis, { timeoutMs, onLook }: PlacesOptions) {
+  constructor(connection: Redis, { timeoutMs, onLook, ping }: ServersOptions & { readonly ping: () => Promise<void> }) {
     this.#connection = connection;
+    this.#ping = ping;
     this.#timeoutMs = timeoutMs;
     this.#onReady = () => {
       // It may have been lost again before we are told.
       if (connection.status !== 'ready') return;
-      this.#place = addressOf(connection);
+      this.#server = addressOf(connection);
       onLook();
     };
     connection.on('ready', this.#onReady);
     this.#onReady();
   }
 
-  placeOf(): string | undefined {
-    return this.#place;
+  serverOf(): string | undefined {
+    return this.#server;
   }
 
   connectionTo(): Redis {
@@ -89,14 +92,14 @@ class OnePlace implements Places {
     });
   }
 
-  isAt(place: string, connection: Redis): boolean {
+  isAt(server: string, connection: Redis): boolean {
     // Sentinels may not agree yet. Behind any other name there may be several addresses at any time.
-    return !connection.options.sentinels || addressOf(connection) === place;
+    return !connection.options.sentinels || addressOf(connection) === server;
   }
 
   lookAgain(): void {
     // If its server is as dead as ours seems to be, it is noticed by this, and another one is looked for.
-    this.#connection.ping().catch(() => undefined);
+    this.#ping().catch(() => undefined);
   }
 
   close(): void {
@@ -109,25 +112,25 @@ function addressOf({ stream: { remoteAddress, remotePort } }: Redis): string {
 }
 
 /** The masters of a Cluster, by `host:port`. */
-class ClusterPlaces implements Places {
+class ClusterServers implements Servers {
   readonly #cluster: Cluster;
   readonly #onLook: () => void;
 
-  constructor(cluster: Cluster, { onLook }: PlacesOptions) {
+  constructor(cluster: Cluster, { onLook }: ServersOptions) {
     this.#cluster = cluster;
     this.#onLook = onLook;
     // Not on `+node` and `-node`: what ioredis makes of MOVED until the next refresh is not true of all slots.
     cluster.on('refresh', onLook);
   }
 
-  placeOf(slot: number): string | undefined {
+  serverOf(slot: number): string | undefined {
     return this.#cluster.slots[slot]?.[0];
   }
 
-  connectionTo(place: string): Redis {
-    const colon = place.lastIndexOf(':');
-    const host = place.slice(0, colon);
-    const port = Number(place.slice(colon + 1));
+  connectionTo(server: string): Redis {
+    const colon = server.lastIndexOf(':');
+    const host = server.slice(0, colon);
+    const port = Number(server.slice(colon + 1));
     return new Redis({ ...this.#cluster.options.redisOptions, ...oneLife, host, port, replyMapping: 'legacy' });
   }
 

@@ -1,9 +1,9 @@
 --[[
-Writers of several processes that lost on one context wait in line, so that none loses for ever. The line is a key of its
-own, `line:<id>`: `writer:until,…`, the first one has the turn. Who does not come back until then (ms of this server's
-clock) has left the line; it is a matter of speed alone.
+Writers of several processes that lost on one context wait in a queue, so that none loses for ever. The queue is a key of
+its own, `queue:<id>`: `writer:until,…`, the first one has the turn. Who does not come back until then (ms of this
+server's clock) has left the queue; it is a matter of speed alone.
 ]]
-local function openLine(key, text)
+local function openQueue(key, text)
   local patience, maxWaiting = 250, 64
   local time = redis.call('TIME')
   local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -15,7 +15,7 @@ local function openLine(key, text)
       waiting[#waiting + 1] = { writer = writer, untilMs = tonumber(untilMs) }
     end
   end
-  local line = {}
+  local queue = {}
 
   local function placeOf(writer)
     for place, entry in ipairs(waiting) do
@@ -37,12 +37,12 @@ local function openLine(key, text)
     redis.call('SET', key, table.concat(texts, ','), 'PX', patience)
   end
 
-  function line.isTurnOf(writer)
+  function queue.isTurnOf(writer)
     return #waiting == 0 or waiting[1].writer == writer
   end
 
-  -- Puts the writer in line, or lets it wait on, and returns its place.
-  function line.join(writer)
+  -- Puts the writer in the queue, or lets it wait on, and returns its place.
+  function queue.join(writer)
     local place = placeOf(writer)
     if not place then
       if #waiting >= maxWaiting then
@@ -59,7 +59,7 @@ local function openLine(key, text)
   end
 
   -- Returns whether others wait on.
-  function line.leave(writer)
+  function queue.leave(writer)
     local place = placeOf(writer)
     if place then
       table.remove(waiting, place)
@@ -68,5 +68,5 @@ local function openLine(key, text)
     return #waiting > 0
   end
 
-  return line
+  return queue
 end

@@ -1,0 +1,60 @@
+/* What may happen to a master, its replicas and its sentinels. */
+import type { RedisSentinel } from '../support/redis/sentinel.ts';
+import { until } from '../support/wait.ts';
+import type { Fault } from './fault.ts';
+import { lagMs, relink, sleepAbout, unlink } from './replicas.ts';
+
+/** All of them. */
+export function sentinelFaults(set: RedisSentinel): readonly Fault[] {
+  return [masterKilled(set), failover(set), sentinelKilled(set)];
+}
+
+const otherMaster = { isDisputed: true, otherServerOf: 'all', isNewServer: true } as const;
+
+function masterKilled(set: RedisSentinel): Fault {
+  return {
+    kind: 'master killed, its last writes not replicated',
+    weight: 2,
+    strike: async (random) => {
+      const losesFromMs = performance.now() - lagMs;
+      const [master, replicas] = [await set.master(), await set.replicas()];
+      await Promise.all(replicas.map(unlink));
+      await sleepAbout(random, 400);
+      await master.kill();
+      await until('another master', async () => (await set.master()) !== master, 30_000);
+      await Promise.all(replicas.map(relink));
+      await master.start();
+      // Its configuration may be of a time when it was a replica without a link: the sentinels have it written down.
+      await relink(master);
+      await set.settled();
+      return { target: master.address, losesFromMs, ...otherMaster };
+    },
+  };
+}
+
+function failover(set: RedisSentinel): Fault {
+  return {
+    kind: 'fail-over asked for',
+    weight: 1,
+    strike: async () => {
+      const losesFromMs = performance.now() - lagMs;
+      const master = await set.failover();
+      return { target: `to ${master.address}`, losesFromMs, ...otherMaster };
+    },
+  };
+}
+
+function sentinelKilled(set: RedisSentinel): Fault {
+  return {
+    kind: 'sentinel killed',
+    weight: 1,
+    strike: async (random) => {
+      const sentinel = random.pick(set.sentinels);
+      await sentinel.kill();
+      await sleepAbout(random, 500);
+      await set.startAgain(sentinel);
+      await set.settled();
+      return { target: sentinel.address };
+    },
+  };
+}
