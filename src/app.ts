@@ -119,15 +119,20 @@ export function createApp(options: AppOptions = {}): App {
     provider: configured(() => createProvider(config)),
   };
   const stopping = new AbortController();
-  let hasFailed = false;
+  let isRefused = false;
   // A turn later: what the start fails with is told to whoever started, and not here, too.
-  const onLog: Log = ({ level, text }) => void setImmediate(() => hasFailed || logger[level](text));
+  const onLog: Log = ({ level, text }) => {
+    setImmediate(() => {
+      if (!isRefused) logger[level](text);
+    });
+  };
   let store: Backend | undefined = own;
   const chord = createService({ ...chordOptionsOf(config), ...parts }, () => {
     store = openBackend(config, onLog);
     return store;
   });
   const server = new ChordServer({ ...config, chord, logger });
+  let started: ReturnType<App['start']> | undefined;
   let stopped: Promise<void> | undefined;
   const stop = () => {
     stopping.abort();
@@ -148,13 +153,15 @@ export function createApp(options: AppOptions = {}): App {
   };
   return {
     chord,
-    start: () =>
-      start().catch(async (error: unknown) => {
-        hasFailed = error instanceof RedisStoreError;
+    start: () => {
+      started ??= start().catch(async (error: unknown) => {
+        isRefused = error instanceof RedisStoreError;
         // Whoever stops the app hears of what fails then.
         await stop().catch(() => undefined);
         throw error;
-      }),
+      });
+      return started;
+    },
     stop,
     stats: () => ({ ...server.stats, ...chord.stats() }),
     [Symbol.asyncDispose]: stop,

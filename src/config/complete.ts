@@ -36,7 +36,7 @@ export function complete(given: readonly Given[]): OptionValues {
   assertTold(given, 'exportBeforeExpire', values.exportBeforeExpire && values.exporter === 'none', 'exporter');
   assertTold(given, 'restoreOnMiss', values.restoreOnMiss && values.provider === 'none', 'provider');
   assertTold(given, 'backend', values.backend === 'redis' && values.redisUrl === null, 'redisUrl');
-  for (const name of ['redisUrl', 'redisPrefix', 'redisTimeoutMs'] as const) {
+  for (const name of ['redisUrl', 'redisPrefix'] as const) {
     // Two processes that keep their contexts apart would look like two that share them.
     if (values.backend === 'redis' || values[name] === table[name].default) continue;
     const label = labelOf(given, name);

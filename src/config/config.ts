@@ -52,7 +52,8 @@ export async function loadConfig<Formatter = AnyFormatter>(sources: {
     deltaFormatter: file.deltaFormatter as Formatter | undefined,
     timeProvider: file.timeProvider,
     inTheirWords: (message) => {
-      const name = optionNames.find((known) => new RegExp(`^${known}\\b`).test(message));
+      const [word] = message.split(/\W/, 1);
+      const name = optionNames.find((known) => known === word);
       return name === undefined ? message : labelOf(given, name) + message.slice(name.length);
     },
   };

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 export interface Health {
   /** Resolves when the store answers. */
   ping(): Promise<void>;
-  readonly isDraining: boolean;
+  readonly isLeaving: boolean;
 }
 
 /**
@@ -19,7 +19,7 @@ export function handleHealth(request: IncomingMessage, response: ServerResponse,
     return true;
   }
   if (path !== '/ready') return false;
-  if (health.isDraining) {
+  if (health.isLeaving) {
     answer(response, 503, { status: 'draining' });
     return true;
   }

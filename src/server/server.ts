@@ -44,6 +44,7 @@ export class ChordServer {
   #listening: Promise<void> | undefined;
   /** Asks not to be sent anything more, and serves what is. */
   #isLeaving = false;
+  /** Accepts nothing more, and ends what is open. */
   #isDraining = false;
 
   constructor(options: ServerOptions) {
@@ -133,7 +134,7 @@ export class ChordServer {
     this.#connections.asked(request.socket, response);
     // After the answer the connection ends, so that the client finds another server.
     if (this.#isLeaving) response.setHeader('connection', 'close');
-    if (handleHealth(request, response, { ping: () => chord.ping(), isDraining: this.#isLeaving })) return;
+    if (handleHealth(request, response, { ping: () => chord.ping(), isLeaving: this.#isLeaving })) return;
     if (!URL.canParse(request.url ?? '', `http://${request.headers.host ?? 'localhost'}`)) {
       response.writeHead(400, { 'content-type': 'text/plain' }).end('The request target or the Host header is no URL.');
       return;

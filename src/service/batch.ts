@@ -20,6 +20,8 @@ export interface Pending {
   readonly request: WriteRequest;
   readonly settle: (written: Written) => void;
   readonly fail: (error: unknown) => void;
+  /** When it was submitted, in ms. */
+  readonly sinceMs: number;
   /** How often a refusal was overruled by a fresh view. */
   reconsidered: number;
   /** The view that overruled it: what to plan on next, since what `peek` says may stay stale or nothing. */

@@ -1,7 +1,7 @@
 import { BackendUnavailableError, LimitExceededError } from '../errors.ts';
 import { Backoff } from './backoff.ts';
 import type { CleanupReport, CleanupStatus } from './chord.ts';
-import { type Batch, CleanupPass, type CleanupRules } from './cleanup.ts';
+import { type Batch, CleanupPass, type CleanupRight, type CleanupRules } from './cleanup.ts';
 
 /** What the passes of a process work with. Times in ms. */
 export interface CleanerOptions extends CleanupRules {
@@ -15,13 +15,13 @@ export interface CleanerOptions extends CleanupRules {
 export interface DrainOptions {
   /** So many of each kind have their turn before the next kind has. */
   readonly batchSize: number;
-  /** Asked before every page. */
-  readonly mayGoOn: () => Promise<boolean>;
-  /** Asked before every single thing that is removed. */
-  readonly mayAct: () => boolean;
+  readonly right: CleanupRight;
   /** Ends it, with what was done. */
   readonly signal: AbortSignal;
 }
+
+/** Whoever asks for a pass needs no lease: two at once do as one. */
+const everybodys: CleanupRight = { keep: async () => true, holds: () => true };
 
 /** So many passes that were asked for may wait for the one under way. */
 const maxQueuedCleanups = 100;
@@ -69,9 +69,7 @@ export class Cleaner {
       throw new LimitExceededError('maxQueuedCleanups', maxQueuedCleanups, this.#queued);
     }
     const { signal } = this.#closing;
-    return this.#alone(() =>
-      this.#pass({ signal, mayGoOn: async () => true, mayAct: () => true }, (pass) => pass.take(batch)),
-    );
+    return this.#alone(() => this.#pass({ signal, right: everybodys }, (pass) => pass.take(batch)));
   }
 
   /**
@@ -79,10 +77,10 @@ export class Cleaner {
    *
    * @throws BackendUnavailableError
    */
-  async drain({ batchSize, mayGoOn, mayAct, signal }: DrainOptions): Promise<void> {
+  async drain({ batchSize, right, signal }: DrainOptions): Promise<void> {
     await this.#alone(async () => {
       if (signal.aborted) return;
-      await this.#pass({ signal, mayGoOn, mayAct }, async (pass) => {
+      await this.#pass({ signal, right }, async (pass) => {
         while (!pass.isOver) await pass.take({ limit: batchSize, offset: 0, descending: false });
       });
     });
@@ -110,7 +108,7 @@ export class Cleaner {
   }
 
   async #pass(
-    how: Pick<DrainOptions, 'mayGoOn' | 'mayAct' | 'signal'>,
+    how: Pick<DrainOptions, 'right' | 'signal'>,
     take: (pass: CleanupPass) => Promise<void>,
   ): Promise<CleanupReport> {
     const { clock, logger } = this.#options;

@@ -44,12 +44,12 @@ export class CleanupLease {
   }
 
   /**
-   * Whether nobody else can have it, by our clock. To be asked before every step: a process that hung for longer than the
-   * lease does nothing more when it goes on.
+   * Whether nobody else can have it for a while yet, by our clock. To be asked before every step: a process that hung for
+   * longer than the lease does nothing more when it goes on, and what is under way then ends before the lease does.
    */
   holds(): boolean {
     const { clock, leaseTtlMs } = this.#options;
-    return this.#isOurs && clock.now() < this.#renewedAtMs + leaseTtlMs;
+    return this.#isOurs && clock.now() < this.#renewedAtMs + (leaseTtlMs * 3) / 4;
   }
 
   /** Never rejects: it runs out by itself. */

@@ -17,6 +17,7 @@ import type { Position } from '../model.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Backoff } from './backoff.ts';
 import type { CleanupReport } from './chord.ts';
+import type { CleanupLease } from './cleanup-lease.ts';
 import { inParallel } from './in-parallel.ts';
 
 /**
@@ -40,14 +41,17 @@ export interface CleanupRules {
   readonly exportForExpiry?: ExportForExpiry | undefined;
 }
 
+/**
+ * The right to clean up: kept before every page, and held before every single thing that is removed, since the process
+ * may have hung since the page began.
+ */
+export type CleanupRight = Pick<CleanupLease, 'keep' | 'holds'>;
+
 /** What one pass is given besides: the failures that its process remembers, and when to stop. */
 export interface CleanupPassOptions extends CleanupRules {
   /** Contexts whose export failed. */
   readonly failing: Backoff;
-  /** Asked before every page whether to go on. */
-  readonly mayGoOn: () => Promise<boolean>;
-  /** Asked before every single thing that is removed: the process may have hung since the page began. */
-  readonly mayAct: () => boolean;
+  readonly right: CleanupRight;
   /** Ends the exports that are under way. */
   readonly signal: AbortSignal;
 }
@@ -121,7 +125,7 @@ export class CleanupPass {
   async #walk(stage: Stage, { limit, offset, descending }: Batch): Promise<void> {
     const { backend, exportForExpiry, failing, signal } = this.#options;
     const { kind, beforeMs, act } = stage;
-    // A page that is exported is one round: `mayGoOn` is asked in time.
+    // A page that is exported is one round: the right is kept in time.
     const largest = kind === 'context' && exportForExpiry !== undefined ? width : pageSize;
     let taken = 0;
     while (!stage.isDone && taken < limit && (await this.#goesOn())) {
@@ -139,13 +143,13 @@ export class CleanupPass {
   }
 
   async #goesOn(): Promise<boolean> {
-    const { mayGoOn, signal } = this.#options;
-    this.#isStopped ||= signal.aborted || !(await mayGoOn());
+    const { right, signal } = this.#options;
+    this.#isStopped ||= signal.aborted || !(await right.keep());
     return !this.#isStopped;
   }
 
   #acts(): boolean {
-    this.#isStopped ||= !this.#options.mayAct();
+    this.#isStopped ||= !this.#options.right.holds();
     return !this.#isStopped;
   }
 

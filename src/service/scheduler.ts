@@ -230,8 +230,7 @@ export class Scheduler {
       return false;
     }
     try {
-      const may = { mayGoOn: () => lease.keep(), mayAct: () => lease.holds() };
-      await cleaner.drain({ batchSize: this.#limit ?? defaultBatchSize, ...may, signal });
+      await cleaner.drain({ batchSize: this.#limit ?? defaultBatchSize, right: lease, signal });
     } finally {
       await lease.release();
     }

@@ -6,8 +6,8 @@
  *                        └─────────────────────────────────────────────┴─ duplicate: that one is settled, again
  *
  * Writes that arrive while a commit is under way wait, are planned on each other, and go as one batch. What is planned
- * on a cached view may be refused wrongly, so a refusal counts only once a fresh view of the store confirms it. A store
- * that is away fails the commit and all that waited when it was sent: nobody waits for more than two of its time limits.
+ * on a cached view may be refused wrongly, so a refusal counts only once a fresh view of the store confirms it. When the
+ * store fails a commit, what has waited for long fails with it: each of them would wait for a time limit of its own.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Backend, CommitResult, Head, Known, Outcome, Write } from '../backend/backend.ts';
@@ -55,6 +55,9 @@ interface Queue {
 /** A write that lost so often is given back to its caller: NOT_STORED. Shared stores reserve long before. */
 const maxAttempts = 32;
 
+/** A write that waited so long for its turn, in ms, is given back when the store fails the commit before it. */
+const longMs = 1_000;
+
 /** All write queues of one process. */
 export class Writer {
   readonly #options: WriterOptions;
@@ -75,7 +78,9 @@ export class Writer {
   }
 
   submit(request: WriteRequest): Promise<Written> {
-    return new Promise((settle, fail) => this.#enqueue({ request, settle, fail, reconsidered: 0 }));
+    return new Promise((settle, fail) =>
+      this.#enqueue({ request, settle, fail, sinceMs: this.#options.clock.now(), reconsidered: 0 }),
+    );
   }
 
   /** Refuses what waits, at once, and whatever comes later. To be called before the store is closed. */
@@ -138,8 +143,6 @@ export class Writer {
    */
   async #commitBatch(id: string, queue: Queue): Promise<void> {
     const { backend, newEpoch } = this.#options;
-    /** How many waited when the commit was sent that is not answered yet. */
-    let waited = 0;
     try {
       let known: Known = takeFresh(queue.underWay) ?? backend.peek(id) ?? absent;
       let attempt = 0;
@@ -154,9 +157,7 @@ export class Writer {
         if (planned.length === 0) return;
         const freshEpoch = newEpoch();
         const writes = planned.map((plan) => this.#toWrite(plan, rules.nowMs));
-        waited = queue.waiting.length;
         const result = await backend.commit(id, baseOf(known), writes, { nowMs: rules.nowMs, freshEpoch, attempt });
-        waited = 0;
         this.#note(result, rules.nowMs);
         queue.underWay = await this.#settleBatch(planned, result, freshEpoch);
         if (result.kind === 'behind') attempt++;
@@ -166,10 +167,19 @@ export class Writer {
       // Only these were in the commit: a refused write may yet be stored, and must not be told that it was not.
       for (const pending of queue.underWay) pending.fail(error);
       if (!(error instanceof BackendUnavailableError)) return;
-      const { message } = error;
-      for (const pending of queue.waiting.splice(0, waited)) {
-        pending.fail(new BackendUnavailableError(message, 'NOT_STORED', { cause: error }));
+      this.#giveBack(queue, error);
+    }
+  }
+
+  #giveBack({ waiting }: Queue, { message, cause }: BackendUnavailableError): void {
+    const nowMs = this.#options.clock.now();
+    for (const pending of waiting.splice(0)) {
+      if (nowMs - pending.sinceMs < longMs) {
+        waiting.push(pending);
+        continue;
       }
+      const text = `The store failed while the write waited for its turn: ${message}`;
+      pending.fail(new BackendUnavailableError(text, 'NOT_STORED', { cause }));
     }
   }
 

@@ -1,4 +1,5 @@
 /* What faults do to replicas. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../fixtures/random.ts';
 import type { RedisServer } from '../support/redis/server.ts';
 import { until } from '../support/wait.ts';
@@ -29,7 +30,5 @@ async function setUser(server: RedisServer, settings: readonly string[]): Promis
 
 /** From half of it to one and a half. */
 export function sleepAbout(random: Random, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms * (0.5 + random.next()));
-  });
+  return sleep(ms * (0.5 + random.next()));
 }

@@ -23,7 +23,10 @@ function masterKilled(set: RedisSentinel): Fault {
       await master.kill();
       await until('another master', async () => (await set.master()) !== master, 30_000);
       await Promise.all(replicas.map(relink));
-      await master.start();
+      // As a replica. By itself it would be the master that it was, with the data of its last snapshot, until the sentinels
+      // demote it; who has not heard of the new one would write there, and only `min-replicas-to-write` prevents that.
+      const { port } = await set.master();
+      await master.start(['--replicaof', `127.0.0.1 ${port}`]);
       // Its configuration may be of a time when it was a replica without a link: the sentinels have it written down.
       await relink(master);
       await set.settled();

@@ -41,6 +41,15 @@ async function read(chord: ChordProcess, id: string) {
   });
 }
 
+/** A process that stands still in the midst of a pass. */
+interface Paused {
+  /** Its connection. */
+  readonly source: string;
+  readonly chord: ChordProcess;
+  /** All that became due. */
+  readonly due: readonly { readonly id: string }[];
+}
+
 describe('three processes with scheduled cleanup', { timeout: 120_000 }, () => {
   const prefix = 'cleanup:';
   let watch: CleanupWatch;
@@ -71,13 +80,42 @@ describe('three processes with scheduled cleanup', { timeout: 120_000 }, () => {
     return chords[0]?.url ?? '';
   }
 
-  /** Who holds the lease and has begun with the contexts, in the midst of it. */
-  async function holderInThePass(idPrefix: string): Promise<{ readonly source: string; readonly chord: ChordProcess }> {
-    await until('a pass to begin', () => watch.removed(idPrefix) >= 100, patienceMs);
-    const source = watch.holder?.source ?? '';
-    const chord = bySource.get(source);
-    if (chord === undefined) throw new Error('The pass is over already: nothing can happen in the midst of it.');
-    return { source, chord };
+  /**
+   * Makes contexts due, and pauses who holds the lease in the midst of the pass over them; makes more of them due when
+   * it was over too soon.
+   */
+  async function pausedInAPass(): Promise<Paused> {
+    const due: { readonly id: string; readonly ttlMs: number | null }[] = [];
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const before = due.length;
+      const more = contextsOf(`due:${attempt}`, 1_500, minuteMs);
+      due.push(...more);
+      await createContexts(anyUrl(), more);
+      clock.advance(minuteMs);
+      await until('a pass to begin', () => watch.removed('due') >= before + 100, patienceMs);
+      const holder = await pausedInAPage(due.length);
+      if (holder !== undefined) return { ...holder, due };
+    }
+    throw new Error('It was never stopped in the midst of a page.');
+  }
+
+  /** Where some of a page is removed and some is not: what it would do next needs no look at the store. */
+  async function pausedInAPage(dueCount: number): Promise<Omit<Paused, 'due'> | undefined> {
+    while (watch.removed('due') < dueCount) {
+      const source = watch.holder?.source ?? '';
+      const chord = bySource.get(source);
+      const removed = watch.removed('due');
+      chord?.pause();
+      // What it has sent is done when both are heard.
+      await watch.heard();
+      await watch.heard();
+      // A page is of 100.
+      const isInAPage = watch.holder?.source === source && watch.inRow(source) % 100 !== 0;
+      if (chord !== undefined && isInAPage) return { source, chord };
+      chord?.resume();
+      await until('the pass to go on', () => watch.removed('due') > removed, patienceMs);
+    }
+    return undefined;
   }
 
   /** Until each of those has asked for the lease and was refused twice more. */
@@ -131,12 +169,8 @@ describe('three processes with scheduled cleanup', { timeout: 120_000 }, () => {
     expect(watch.refusals.size).toBeGreaterThan(0);
   });
 
-  test('one that hangs in the midst of a pass is replaced when its lease is over, and does no more of it', async () => {
-    const due = contextsOf('due', 1_500, minuteMs);
-    await createContexts(anyUrl(), due);
-    clock.advance(minuteMs);
-    const { source, chord } = await holderInThePass('due');
-    await pausedInAPage(source, chord);
+  /** Nobody else does anything until its lease is over; then one of the others removes the rest. */
+  async function expectReplaced({ source, due }: Pick<Paused, 'source' | 'due'>): Promise<void> {
     const fence = watch.holder?.fence ?? 0;
     const others = [...bySource.keys()].filter((other) => other !== source);
     await refusedOnceMore(others);
@@ -145,52 +179,27 @@ describe('three processes with scheduled cleanup', { timeout: 120_000 }, () => {
 
     clock.advance(leaseIsOverMs);
     await until('another to remove the rest', () => watch.removed('due') === due.length, patienceMs);
-    const asked = watch.asked.get(source) ?? 0;
-    chord.resume();
-    await until('the old one to ask for the lease', () => (watch.asked.get(source) ?? 0) > asked + 1, patienceMs);
     const next = watch.tenures.find((tenure) => tenure.fence > fence);
     expect(next).toMatchObject({ fence: fence + 1 });
     expect(others).toContain(next?.source);
+    expectEachRemovedOnce(due);
+  }
+
+  test('one that hangs in the midst of a pass is replaced when its lease is over, and does no more of it', async () => {
+    const { source, chord, due } = await pausedInAPass();
+    await expectReplaced({ source, due });
+    const asked = watch.asked.get(source) ?? 0;
+    chord.resume();
+    await until('the old one to ask for the lease', () => (watch.asked.get(source) ?? 0) > asked + 1, patienceMs);
+    expect(watch.problems).toEqual([]);
     expectEachRemovedOnce(due);
   });
 
   test('one that dies in the midst of a pass is replaced when its lease is over, and the rest is removed', async () => {
-    const due = contextsOf('due', 1_500, minuteMs);
-    await createContexts(anyUrl(), due);
-    clock.advance(minuteMs);
-    const { source, chord } = await holderInThePass('due');
-    await chord.end('SIGKILL');
-    await watch.heard();
-    const fence = watch.holder?.fence ?? 0;
-    const others = [...bySource.keys()].filter((other) => other !== source);
-    await refusedOnceMore(others);
-    // Until then nobody does anything.
-    expect(watch.holder).toMatchObject({ source, fence });
-    expect(watch.removed('due')).toBeLessThan(due.length);
-
-    clock.advance(leaseIsOverMs);
-    await until('another to remove the rest', () => watch.removed('due') === due.length, patienceMs);
-    const next = watch.tenures.find((tenure) => tenure.fence > fence);
-    expect(next).toMatchObject({ fence: fence + 1 });
-    expect(others).toContain(next?.source);
-    expectEachRemovedOnce(due);
+    const { source, chord, due } = await pausedInAPass();
+    expect(await chord.end('SIGKILL')).toBe('SIGKILL');
+    await expectReplaced({ source, due });
   });
-
-  /** Pauses it where some of a page is removed and some is not: what it would do next needs no look at the store. */
-  async function pausedInAPage(source: string, chord: ChordProcess): Promise<void> {
-    for (let attempt = 0; attempt < 20; attempt++) {
-      chord.pause();
-      // What it has sent is done when both are heard.
-      await watch.heard();
-      await watch.heard();
-      // A page is of 100.
-      if (watch.inRow(source) % 100 !== 0) return;
-      chord.resume();
-      const removed = watch.removed('due');
-      await until('the pass to go on', () => watch.removed('due') > removed, patienceMs);
-    }
-    throw new Error('It was never stopped in the midst of a page.');
-  }
 });
 
 test('what a pass costs follows what is due, not how many contexts there are', { timeout: 120_000 }, async () => {

@@ -251,7 +251,7 @@ test('a WebSocket that comes while the server stops is sent away', async () => {
 });
 
 test('with a delay everything is served as before, but /ready says no, and every answer ends its connection', async () => {
-  const { app, url, port } = await startApp({ drainDelayMs: 2_000 });
+  const { app, url, port } = await startApp({ drainDelayMs: 5_000 });
   await app.chord.setContext('c', state);
   const stream = await RawStream.open(operationUrl(url, followOperation('c')));
   await stream.next();
@@ -271,6 +271,7 @@ test('with a delay everything is served as before, but /ready says no, and every
   expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nconnection: close\r\n[\s\S]*"version":2/i);
   expect((await stream.next()).id).toMatch(/:2$/);
   const late = await RawWebSocket.open(url.replace('http', 'ws'));
+  await late.init();
   expect(await isPending(stopping)).toBe(true);
   expect((await late.closed).code).toBe(1012);
   await soon('the stop', stopping);

@@ -1,5 +1,5 @@
 /**
- * The write path: commit.lua, what its answer makes of the contexts that this process has seen, and checkpoints.
+ * The write path: change.lua and commit.lua, what their answers make of the contexts that this process has seen, and checkpoints.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BackendUnavailableError } from '../../errors.ts';
@@ -229,7 +229,10 @@ interface Change {
   readonly line: Line;
 }
 
-/** Longer records are announced without themselves. In UTF-16 units, each of which is three bytes at most. */
+/**
+ * commit.lua announces records over 65,536 bytes without themselves. In UTF-16 units, each of which is three bytes at
+ * most.
+ */
 const maxChangeLength = 20_000;
 /** The log is cut now and then, which commit.lua does: at each version that is a multiple of this. */
 const cutEvery = 16;

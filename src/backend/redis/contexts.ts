@@ -86,10 +86,11 @@ export class Contexts {
       ({ state } = seen);
       ({ version } = seen.head);
     }
+    const missing = records.filter((record) => record.version > version);
+    // Answers that overtook each other, of two masters: what this one leads on from was replaced meanwhile.
+    if (version + missing.length !== head.version) return undefined;
     try {
-      for (const record of records) {
-        if (record.version > version) state = advance(state, record.changes);
-      }
+      for (const { changes } of missing) state = advance(state, changes);
     } catch (error) {
       // The state may have moved some of the way.
       this.forget(id);

@@ -6,7 +6,7 @@
  *
  * Scripts are given the partition's prefix, `chord:{17}:`, and make the names of further keys from it. No key has that
  * name itself, and each script names a second one: while a slot moves, a Cluster refuses every command with several
- * keys of which one is missing (TRYAGAIN), here and there. Otherwise a script could find a context half moved, and take
+ * keys of which one is missing (TRYAGAIN), at both ends. Otherwise a script could find a context half moved, and take
  * it for absent.
  */
 import { crc32 } from 'node:zlib';
@@ -45,8 +45,8 @@ export class Keys {
     return `${this.#prefix}{0}:format`;
   }
 
-  /** What a script is given that is about no context. The second one, of a key or a channel, is used for nothing else. */
-  some(partition: number): readonly [prefix: string, probe: string] {
+  /** For a script about no context: the prefix, and a name (of a key or a channel) that is used for nothing else. */
+  probe(partition: number): readonly [prefix: string, probe: string] {
     const prefix = this.partition(partition);
     return [prefix, `${prefix}probe`];
   }

@@ -21,7 +21,8 @@ const reads = { isWrite: false };
 /** All of them. */
 export const scripts = {
   identity: load('identity', ['server'], reads),
-  probe: load('probe', ['server', 'announce'], writes),
+  // Writes, but only what may be repeated: a lost reply leaves nothing open.
+  probe: load('probe', ['server', 'announce'], reads),
   read: load('read', ['server', 'numbers', 'head', 'outcome', 'view'], reads),
   deltas: load('deltas', ['server', 'numbers', 'head'], reads),
   change: load('change', ['numbers', 'head', 'view', 'behind', 'announce'], writes),

@@ -51,8 +51,8 @@ export class RedisStore {
   }
 
   /**
-   * Resolves when the servers were reached and hold a store that this program understands, or none yet. Asked again
-   * after a failure, it tries again.
+   * Resolves when the servers were reached and hold a store that this program understands, or none yet. Undefined: they
+   * were reached before. Asked again after a failure, it tries again.
    *
    * @throws BackendUnavailableError; its cause is a RedisStoreError when somebody has to change something first.
    */
@@ -93,7 +93,7 @@ export class RedisStore {
   async ping(): Promise<void> {
     const { client, keys } = this;
     const asked = client.connection.isCluster ? sample : sample.slice(0, 1);
-    const answers = asked.map((partition) => client.run(scripts.identity, keys.some(partition), []));
+    const answers = asked.map((partition) => client.run(scripts.identity, keys.probe(partition), []));
     try {
       await Promise.any(answers);
     } catch (error) {
@@ -103,24 +103,30 @@ export class RedisStore {
 
   async #identify(): Promise<string | undefined> {
     const { client, keys } = this;
-    this.#identity = textOf(await client.run(scripts.identity, keys.some(0), []));
+    this.#identity = textOf(await client.run(scripts.identity, keys.probe(0), []));
     return this.#identity;
   }
 
   async #open(): Promise<void> {
     const { client, keys } = this;
-    await this.#identify();
-    const missing = textOf(await client.run(scripts.probe, keys.some(0), []));
+    // Whether it may be done, not whether it can be done now: a watch waits for that by itself.
+    const listening = this.#listen(keys.probe(0)[1]).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    const asked = [this.#identify(), client.run(scripts.probe, keys.probe(0), []), this.#format()] as const;
+    const [, refusal, found] = await Promise.all(asked);
+    const missing = textOf(refusal);
     if (missing !== undefined) {
       throw mistake(`Redis does not let this user do all that Chord needs under this redisPrefix: ${missing}.`);
     }
-    const found = await this.#format();
     if (found !== format) {
       throw mistake(
         `What Redis holds under this redisPrefix is "${found}", and this version of Chord knows "${format}". Use another prefix, or the version that wrote it.`,
       );
     }
-    await this.#listen(keys.some(0)[1]);
+    const refused = await listening;
+    if (refused instanceof BackendUnavailableError && refused.cause instanceof RedisStoreError) throw refused;
     this.#isReady = true;
     const { onLog } = this.client.options;
     // Never rejects.
@@ -131,7 +137,8 @@ export class RedisStore {
     const key = this.keys.format;
     const found = textOf(await this.client.call(['GET', key]));
     if (found !== undefined) return found;
-    await this.client.call(['SET', key, format, 'NX'], { isWrite: true });
+    // May be repeated, as the probe.
+    await this.client.call(['SET', key, format, 'NX']);
     return textOf(await this.client.call(['GET', key]));
   }
 }

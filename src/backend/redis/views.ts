@@ -12,9 +12,9 @@ const absent = Object.freeze({ kind: 'absent' });
 export function storedFrom(reply: unknown): Stored {
   if (reply === null || reply === undefined) return absent;
   const [kind, text, from, source, checkpoint, entries] = listOf(reply);
-  const line = textOf(text) ?? '';
-  if (kind === 't') return tombstoneFrom(line);
-  const stored = headFrom(line);
+  const whole = textOf(text) ?? '';
+  if (kind === 't') return tombstoneFrom(whole);
+  const stored = headFrom(whole);
   const { head } = stored;
   const fromText = textOf(from);
   return {

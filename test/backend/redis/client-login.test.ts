@@ -156,6 +156,21 @@ describe('kinds of servers', () => {
     expect(await mistakeOf(openClient(url.replace('hush', 'hush2')))).toMatch(/ refuses the user or the password/);
   });
 
+  test('a node that was away, and does not let the user in any more, is told of twice', async () => {
+    await using cluster = await startCluster({ masters: 2, replicas: 0 });
+    for (const node of cluster.nodes) {
+      await node.cli('ACL', 'SETUSER', 'some', 'on', '>hush', '~*', '&*', '+@all');
+    }
+    const [seed, gone] = cluster.nodes;
+    const client = openClient(`redis+cluster://some:hush@${seed?.address}`);
+    expect(await client.call(['ACL', 'WHOAMI'])).toBe('some');
+    await gone?.kill();
+    await until('it to be away', () => client.warnings.some((text) => / is away: /.test(text)));
+    // It has forgotten the user.
+    await gone?.start();
+    await until('the mistake', () => client.warnings.some((text) => / refuses the user or the password/.test(text)));
+  });
+
   test('a node that never met another says so', async () => {
     await using node = await startRedis({ role: () => ['cluster-enabled yes'] });
     await node.cli('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383);

@@ -1,6 +1,9 @@
 /** What only this store does: checkpoints, server identities, the queue of writers, large indexes, what is in its keys. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Keys } from '../../../src/backend/redis/keys.ts';
+import { scripts } from '../../../src/backend/redis/scripts.ts';
 import { assertBehind, assertCommitted } from '../../../src/conformance/check.ts';
 import { draft, history, start } from '../../../src/conformance/draft.ts';
 import type { JsonObject } from '../../../src/delta/json.ts';
@@ -211,6 +214,38 @@ describe('indexes over all partitions', () => {
     expect(Number(await server.cli('HLEN', `${partition}outcomes`))).toBeLessThanOrEqual(2);
     expect(Number(await server.cli('ZCARD', `${partition}due:outcomes`))).toBeLessThanOrEqual(2);
   });
+});
+
+/** A way to the server on which the first answer to each of these is lost with the connection. */
+async function losing(words: readonly string[]): Promise<{ readonly url: string; readonly lost: ReadonlySet<string> }> {
+  const lost = new Set<string>();
+  const relay = createServer((near) => {
+    const far = connect(server.port, '127.0.0.1');
+    near.pipe(far);
+    let isLost = false;
+    near.on('data', (chunk) => {
+      for (const word of words) {
+        if (lost.has(word) || !chunk.includes(word)) continue;
+        lost.add(word);
+        isLost = true;
+      }
+    });
+    far.on('data', (chunk) => (isLost ? near.destroy() : near.write(chunk)));
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    near.on('close', () => far.destroy());
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void relay.close());
+  await once(relay, 'listening');
+  // A TCP server has an address of this shape.
+  return { url: `redis://127.0.0.1:${(relay.address() as AddressInfo).port}`, lost };
+}
+
+test('answers that are lost while the store opens leave nothing open', async () => {
+  const words = [scripts.probe.sha, 'chord 1 partitions 256'];
+  const { url, lost } = await losing(words);
+  await using backend = await openRedis([url]);
+  expect([...lost]).toEqual(words);
+  await history(backend, 'id', 1);
 });
 
 describe('the format', () => {

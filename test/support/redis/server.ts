@@ -146,13 +146,17 @@ export class RedisServer {
     return this.#process !== undefined && this.#process.exitCode === null && this.#process.signalCode === null;
   }
 
-  /** Starts it again after `kill`, on the same port, with the same files. Resolves when it answers. */
-  async start(): Promise<void> {
+  /**
+   * Starts it again after `kill`, on the same port, with the same files. Resolves when it answers.
+   *
+   * @param more arguments, this time.
+   */
+  async start(more: readonly string[] = []): Promise<void> {
     if (this.isRunning) throw new TypeError(`The Redis at ${this.address} runs.`);
     const [program, ...args] = this.#command;
     // Also what is wrong with its settings, which it says before it opens a log of its own.
     const log = await open(this.#logPath, 'a');
-    const child = spawn(program, args, { cwd: this.directory, stdio: ['ignore', log.fd, log.fd] });
+    const child = spawn(program, [...args, ...more], { cwd: this.directory, stdio: ['ignore', log.fd, log.fd] });
     this.#guard.holds(child.pid);
     this.#process = child;
     this.#isPaused = false;

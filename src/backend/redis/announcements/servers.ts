@@ -134,6 +134,7 @@ class ClusterServers implements Servers {
     return new Redis({ ...this.#cluster.options.redisOptions, ...oneLife, host, port, replyMapping: 'legacy' });
   }
 
+  /** It was called by its address. */
   isAt(): boolean {
     return true;
   }

@@ -44,7 +44,7 @@ const chunkSize = 500;
 /** After a subscription was refused: for a reason that passes, or until somebody changes the rights of the user. */
 const retryMs = { passing: 100, lasting: 2_000 };
 
-/** Some 10 s. */
+/** Twice the time that a server may be silent: 10 s by default. */
 const idleBeats = 6;
 
 /** Talks to one server. */

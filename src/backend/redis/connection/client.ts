@@ -113,8 +113,8 @@ export class RedisClient {
   }
 
   /** A setting as each master has it, in the order of `infos`. @throws BackendUnavailableError */
-  async settings(pattern: string): Promise<readonly unknown[]> {
-    return this.#everywhere({ name: 'CONFIG', args: ['GET', pattern], isWrite: false, isQuiet: true });
+  async settings(name: string): Promise<readonly unknown[]> {
+    return this.#everywhere({ name: 'CONFIG', args: ['GET', name], isWrite: false, isQuiet: true });
   }
 
   /** What is under way has a second to end. Idempotent. */

@@ -9,7 +9,7 @@ import { Cluster, type Redis } from 'ioredis';
 import { retryDelayMs } from './backoff.ts';
 import { endOf } from './end.ts';
 import { Link } from './link.ts';
-import { mistakeOf } from './mistakes.ts';
+import { mistakeOf, reasonOf } from './mistakes.ts';
 import { movedTo } from './outcomes.ts';
 import { commonOptions, type Destination, type Route, type RouteEvents } from './route.ts';
 import { describeTarget, type RedisTarget } from './target.ts';
@@ -155,7 +155,7 @@ export class ClusterRoute implements Route {
     if (masters.length === 0) {
       // A node that never met another does not know what it is called.
       this.#problem = 'has no slots, or its nodes do not know their own addresses (cluster-announce-ip)';
-      this.#say(this.#name, this.#problem);
+      this.#say(this.#name, this.#problem, true);
       this.#events.onChange();
       return;
     }
@@ -178,7 +178,8 @@ export class ClusterRoute implements Route {
       this.#heal(address);
     } else if (this.connection.nodes('master').includes(link.redis)) {
       // Not one that was left because it serves nothing any more.
-      this.#say(address, state.kind === 'mistake' ? state.problem : `is away: ${state.reason}`);
+      const isMistake = state.kind === 'mistake';
+      this.#say(address, isMistake ? state.problem : `is away: ${state.reason}`, isMistake);
     }
     this.#events.onChange();
   }
@@ -188,12 +189,14 @@ export class ClusterRoute implements Route {
     const cause: unknown = Reflect.get(error, 'lastNodeError');
     const last = cause instanceof Error ? cause : error;
     this.#problem = mistakeOf(last);
-    this.#say(this.#name, this.#problem ?? `is away: ${last.message}`);
+    this.#say(this.#name, this.#problem ?? `is away: ${reasonOf(last)}`, this.#problem !== undefined);
     this.#events.onChange();
   }
 
-  #say(name: string, problem: string): void {
-    if (this.#said.has(name)) return;
+  #say(name: string, problem: string, isMistake: boolean): void {
+    const said = this.#said.get(name);
+    // The reason of being away changes from one attempt to the next.
+    if (said === problem || (said !== undefined && !isMistake)) return;
     this.#said.set(name, problem);
     this.#events.onLog({ level: 'warn', text: `Redis at ${name} ${problem}` });
   }

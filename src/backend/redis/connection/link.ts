@@ -3,7 +3,7 @@ import { Command, type Redis } from 'ioredis';
 import { longestPauseMs, retryDelayMs } from './backoff.ts';
 import { type Info, parseInfo, problemOf } from './info.ts';
 import { mistakeOf, reasonOf } from './mistakes.ts';
-import { isReply, replyText } from './outcomes.ts';
+import { codeOf, isReply, replyText } from './outcomes.ts';
 
 /** What is known of a connection. */
 export type LinkState =
@@ -51,8 +51,14 @@ export class Link {
   /** At a server that cannot be used yet, since one last could. */
   #looks = 0;
   #hasMistake = false;
+  /** What the server answered to the login or the choice of a database, if that was an error. */
+  #unfit: string | undefined;
   #isLeaving = false;
+  /** What a leave waits for. */
   #last: SentCommand | undefined;
+  /** What this turn has sent, not yet written. */
+  #texts: string[] = [];
+  #length = 0;
 
   constructor(redis: Redis, options: LinkOptions) {
     this.redis = redis;
@@ -60,6 +66,7 @@ export class Link {
     redis.on('connect', () => {
       this.#attempt++;
       this.#hasMistake = false;
+      this.#unfit = undefined;
     });
     redis.on('error', (error) => this.#fail(error));
     redis.on('ready', () => {
@@ -114,9 +121,6 @@ export class Link {
     else this.#last.promise.then(end, end);
   }
 
-  #texts: string[] = [];
-  #length = 0;
-
   /** Takes what is sent in this turn, as ioredis wants a pipeline to be. */
   readonly #turn = {
     isPipeline: true,
@@ -145,6 +149,7 @@ export class Link {
   /** Something went wrong with the connection. */
   #fail(error: Error): void {
     const problem = mistakeOf(error);
+    if (isReply(error)) this.#unfit = reasonOf(error);
     if (problem === undefined) this.#fall(reasonOf(error) + this.#hint(error));
     else this.#refuse(problem);
   }
@@ -183,15 +188,16 @@ export class Link {
       this.send(command);
       info = parseInfo(String(await command.promise));
     } catch (error) {
-      if (attempt === this.#attempt && error instanceof Error && isReply(error)) {
-        this.#refuse(`does not let this user call INFO (${replyText(error)})`);
-      }
+      if (attempt === this.#attempt && error instanceof Error && isReply(error)) this.#lookLater(error);
       return;
     }
     if (attempt !== this.#attempt) return;
     const problem = problemOf(info, this.#options.isCluster);
     if (problem !== undefined) this.#refuse(problem);
-    else if (info.get('loading') === '1') this.#stayDown('it is loading its data', () => void this.#look());
+    // ioredis goes on all the same, in the wrong database.
+    else if (this.#unfit !== undefined) {
+      if (!this.#hasMistake) this.#stayDown(this.#unfit, () => this.redis.disconnect(true));
+    } else if (info.get('loading') === '1') this.#stayDown('it is loading its data', () => void this.#look());
     // A new connection may lead to the master. Replicas of a Cluster send everybody to theirs, and may be promoted.
     else if (info.get('role') !== 'master' && !this.#options.isCluster) {
       this.#stayDown('it is a replica', () => this.redis.disconnect(true));
@@ -201,11 +207,23 @@ export class Link {
     }
   }
 
+  /** INFO was refused: for now, or because of a right that may be given any time. */
+  #lookLater(refusal: Error): void {
+    const next = (): void => void this.#look();
+    if (codeOf(refusal) !== 'NOPERM') return this.#stayDown(replyText(refusal), next);
+    this.#refuse(`does not let this user call INFO (${replyText(refusal)})`);
+    this.#later(next);
+  }
+
   /** @param next is done after a pause, if this is still the connection. */
   #stayDown(reason: string, next: () => void): void {
+    if (this.#state.kind !== 'down' || this.#state.reason !== reason) this.#fall(reason);
+    this.#later(next);
+  }
+
+  #later(next: () => void): void {
     const attempt = this.#attempt;
     const pauseMs = retryDelayMs(++this.#looks, longestPauseMs(this.#options.timeoutMs));
-    if (this.#state.kind !== 'down' || this.#state.reason !== reason) this.#fall(reason);
     setTimeout(() => {
       if (attempt === this.#attempt) next();
     }, pauseMs).unref();

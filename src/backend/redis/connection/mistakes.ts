@@ -1,7 +1,7 @@
 /** Errors of connections in words, and which of them only somebody can mend who changes the URL, a right or a server. */
 import { codeOf, isReply, replyText } from './outcomes.ts';
 
-const replies: readonly (readonly [start: string, problem: string])[] = [
+const knownReplies: readonly (readonly [start: string, problem: string])[] = [
   ['WRONGPASS', 'refuses the user or the password'],
   ['ERR invalid password', 'refuses the password'],
   ['NOAUTH', 'wants a password'],
@@ -62,7 +62,7 @@ export function reasonOf(error: Error): string {
 }
 
 function problemOfReply(reply: Error): string | undefined {
-  const problem = replies.find(([start]) => reply.message.startsWith(start))?.[1];
+  const problem = knownReplies.find(([start]) => reply.message.startsWith(start))?.[1];
   const text = replyText(reply);
   // Some give advice that goes on and on.
   return problem && `${problem} (${text.length > 120 ? codeOf(reply) : text})`;

@@ -29,7 +29,7 @@ const meanings: ReadonlyMap<string, readonly [verdict: Verdict, words: string]> 
   ['NOAUTH', ['refused', 'it wants a password']],
   ['NOPERM', ['refused', 'its user lacks a right']],
   ['CROSSSLOT', ['refused', 'the keys are in several slots']],
-  // Of view.lua: whatever led there has stored nothing.
+  // Of view.lua: whatever led there has stored nothing of the context.
   ['DAMAGED', ['refused', 'what it holds of the context is incomplete']],
 ]);
 
@@ -52,7 +52,11 @@ export function codeOf(reply: Error): string {
   return nested ?? /^[A-Z]+/.exec(reply.message)?.[0] ?? 'ERR';
 }
 
-/** What a reply means, in words that name neither a server nor what was sent. */
+/**
+ * What a reply means, in words that name neither a server nor what was sent.
+ *
+ * @param detail what stands in brackets.
+ */
 export function wordsOf(reply: Error, detail = codeOf(reply)): string {
   return `${meanings.get(codeOf(reply))?.[1] ?? 'it answered with an error'} (${detail})`;
 }

@@ -10,13 +10,16 @@ const sufferers: ReadonlyMap<string, string> = new Map([
   ['NOPERM', 'calls'],
 ]);
 
-/** Some calls need no memory, say: one that succeeds sooner after a refusal does not prove that it is over. */
+/**
+ * Some calls need no memory, say: one that succeeds sooner after a refusal does not prove that it is over. A removal by
+ * commit.lua may still end it too soon.
+ */
 const quietMs = 1_000;
 
 interface Refusal {
   readonly server: string;
   readonly sufferer: string;
-  /** Names of commands and scripts. */
+  /** Names of the commands and scripts that were refused. */
   readonly names: Set<string>;
   lastMs: number;
 }

@@ -30,7 +30,7 @@ export class SentinelWatch {
         enableOfflineQueue: false,
         autoResubscribe: false,
         maxRetriesPerRequest: 0,
-        // Any of them will do.
+        // Seldom: the others tell as well.
         retryStrategy: (attempt) => 5 * retryDelayMs(attempt),
       });
       // One that is away is no news: the connection to the master asks all of them.

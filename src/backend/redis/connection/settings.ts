@@ -1,13 +1,14 @@
 /** What the settings of the servers mean for what is stored. */
 import { BackendUnavailableError, RedisStoreError } from '../../../errors.ts';
 import { listOf } from '../replies.ts';
+import type { Info } from './info.ts';
 import type { Log } from './log.ts';
 import { isReply } from './outcomes.ts';
 
 /** How one master is set up. */
 export interface ServerSettings {
   /** INFO. */
-  readonly info: ReadonlyMap<string, string>;
+  readonly info: Info;
   /** Of CONFIG; undefined when this user may not ask, as with many services. */
   readonly config?:
     | { readonly appendfsync: string; readonly save: string; readonly noAppendfsyncOnRewrite: string }
@@ -16,7 +17,7 @@ export interface ServerSettings {
 
 /** What asks the servers. */
 interface Asker {
-  infos(): Promise<readonly ReadonlyMap<string, string>[]>;
+  infos(): Promise<readonly Info[]>;
   settings(name: string): Promise<readonly unknown[]>;
 }
 

@@ -91,6 +91,7 @@ export class SingleRoute implements Route {
     }
   }
 
+  /** There is only one: nobody to ask. */
   look(): void {}
 
   /** The server is a replica now: its address, or the Sentinels, lead to another one. */

@@ -3,9 +3,9 @@ Stores the writes of one context together and announces them, or stores nothing 
 
   duplicate? → whose turn? → base? → append, head, indexes, trim, outcomes → announce
 
-Everything is read and checked before the first write, since Redis does not roll back. A server that may not write (a
-replica, no memory, a failing disk) says so at the first one. Straight-line code on local variables, since this is what
-a write costs: with functions and tables for the parts it took twice as long.
+Everything that decides is read and checked before the first write to the context, since Redis does not roll back. A
+server that may not write (a replica, no memory, a failing disk) says so at the first one. Straight-line code on local
+variables, since this is what a write costs: with functions and tables for the parts it took twice as long.
 
 KEYS[1]  the partition's prefix
 KEYS[2]  the head of the context

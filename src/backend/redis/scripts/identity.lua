@@ -1,5 +1,5 @@
 --[[
-Which server this is. May be asked of every server: needs no keys.
+Which server this is. Needs no keys; what is given only decides which server is asked.
 
 Returns  its identity, see server.lua
 ]]

@@ -1,6 +1,6 @@
 --[[
-Calls each command that the other scripts call, on a key of its own, so that a missing right is known before the first
-write. What a server refuses to everybody for now (no memory, a failing disk) is not told.
+Calls each command that Chord calls, in scripts or by itself, on a key of its own, so that a missing right is known
+before the first write. What a server refuses to everybody for now (no memory, a failing disk) is not told.
 
 KEYS[1]  the partition's prefix
 KEYS[2]  a key that is used for nothing else, and a channel; it is gone afterwards
@@ -37,10 +37,11 @@ local calls = {
 }
 local function isRefusedToAll(text)
   for _, code in ipairs({ 'OOM', 'MISCONF', 'NOREPLICAS' }) do
-    if string.find(text, code, 1, true) then
+    if string.match(text, '^%-?' .. code) then
       return true
     end
   end
+  return false
 end
 for _, call in ipairs(calls) do
   local reply = redis.pcall(unpack(call))
