@@ -132,7 +132,7 @@ export function createApp(options: AppOptions = {}): App {
     return store;
   });
   const server = new ChordServer({ ...config, chord, logger });
-  let started: ReturnType<App['start']> | undefined;
+  let starting: ReturnType<App['start']> | undefined;
   let stopped: Promise<void> | undefined;
   const stop = () => {
     stopping.abort();
@@ -154,13 +154,17 @@ export function createApp(options: AppOptions = {}): App {
   return {
     chord,
     start: () => {
-      started ??= start().catch(async (error: unknown) => {
-        isRefused = error instanceof RedisStoreError;
-        // Whoever stops the app hears of what fails then.
-        await stop().catch(() => undefined);
-        throw error;
-      });
-      return started;
+      starting ??= start()
+        .catch(async (error: unknown) => {
+          isRefused = error instanceof RedisStoreError;
+          // Whoever stops the app hears of what fails then.
+          await stop().catch(() => undefined);
+          throw error;
+        })
+        .finally(() => {
+          starting = undefined;
+        });
+      return starting;
     },
     stop,
     stats: () => ({ ...server.stats, ...chord.stats() }),
