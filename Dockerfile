@@ -16,7 +16,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev && npm cache clean --force
 COPY --from=build /app/dist ./dist
 
-# In a container 127.0.0.1 would be reachable from nowhere else.
+# In a container 127.0.0.1 would be reachable from nowhere else. So it does not start before it is told who may do what
+# (docs/access.md), or by CHORD_ALLOW_ANONYMOUS=true that everybody may do everything.
 ENV CHORD_HOST=0.0.0.0
 EXPOSE 4000
 # The directory of the store, and the only one here that this user may write: for the exporter "file" mount a volume and

@@ -8,6 +8,7 @@ import { show, suggestion } from './config/words.ts';
 import { type DeltaFormatter, flatFormatter } from './delta/format.ts';
 import type { Exporter, Provider } from './external/external.ts';
 import { type Logger, silentLogger } from './observability/logger.ts';
+import type { Metrics } from './observability/metrics.ts';
 import type { Chord } from './service/chord.ts';
 import { ChordService, type ServiceOptions } from './service/service.ts';
 
@@ -100,7 +101,11 @@ export function createChord(options: ChordOptions = {}): Chord {
 }
 
 /** The same, with what the server needs besides. `open` makes the backend when none is given, last of all. */
-export function createService(options: ChordOptions, open: () => Backend = () => new MemoryBackend()): ChordService {
+export function createService(
+  options: ChordOptions,
+  open: () => Backend = () => new MemoryBackend(),
+  metrics?: Metrics,
+): ChordService {
   const { backend, clock, deltaFormatter, logger, exporter, provider, ...values } = options;
   for (const name of Object.keys(values)) {
     if (serviceOptionNames.some((known) => known === name)) continue;
@@ -112,6 +117,7 @@ export function createService(options: ChordOptions, open: () => Backend = () =>
     clock: assertPart('clock', clock, 'object') ?? systemClock,
     deltaFormatter: assertPart('deltaFormatter', deltaFormatter, 'function') ?? flatFormatter,
     logger: assertPart('logger', logger, 'object') ?? silentLogger,
+    metrics,
     exporter: assertPart('exporter', exporter, 'object'),
     provider: assertPart('provider', provider, 'object'),
     // What is refused above leaves no store open.

@@ -27,21 +27,24 @@ export class ContextNotFoundError extends ChordError {
 export class VersionConflictError extends ChordError {
   readonly code = 'VERSION_CONFLICT';
   readonly contextId: string;
-  /** Where the context stands; 0 when it is absent. */
-  readonly currentVersion: number;
-  /** Null when the context is absent. */
+  /** Where the context stands; 0 when it is absent, null when the viewer may not read it. */
+  readonly currentVersion: number | null;
+  /** Null when the context is absent, or the viewer may not read it. */
   readonly currentEpoch: string | null;
 
-  constructor(contextId: string, current: { readonly version: number; readonly epoch: string | null }) {
-    super(
-      current.epoch === null
-        ? 'The write expected a context, and there is none.'
-        : `The write expected another position; the context is at version ${current.version}.`,
-    );
+  /** @param current null: the viewer may not read it. */
+  constructor(contextId: string, current: { readonly version: number; readonly epoch: string | null } | null) {
+    super(conflictText(current));
     this.contextId = contextId;
-    this.currentVersion = current.version;
-    this.currentEpoch = current.epoch;
+    this.currentVersion = current?.version ?? null;
+    this.currentEpoch = current?.epoch ?? null;
   }
+}
+
+function conflictText(current: { readonly version: number; readonly epoch: string | null } | null): string {
+  if (current === null) return 'The write expected another position.';
+  if (current.epoch === null) return 'The write expected a context, and there is none.';
+  return `The write expected another position; the context is at version ${current.version}.`;
 }
 
 /** The idempotency key was used for another request on this context. Nothing was stored. */
@@ -147,4 +150,18 @@ export class DataDirectoryError extends ChordError {
  */
 export class RedisStoreError extends ChordError {
   readonly code = 'REDIS_STORE';
+}
+
+/** Nobody knows who asks: the credentials are missing, wrong, or have run out. */
+export class UnauthenticatedError extends ChordError {
+  readonly code = 'UNAUTHENTICATED';
+}
+
+/** The viewer may not do this. Says nothing of whether the context is there. */
+export class ForbiddenError extends ChordError {
+  readonly code = 'FORBIDDEN';
+
+  constructor() {
+    super('This is not permitted.');
+  }
 }

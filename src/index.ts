@@ -1,4 +1,8 @@
 /** The package's entry: Chord as a library, and its server for embedding. */
+export type { Credentials } from './access/credentials.ts';
+export type { Grant, Verb } from './access/grants.ts';
+export type { OwnAuthenticate } from './access/own.ts';
+export type { ViewerDescription } from './access/viewer.ts';
 export type { App, AppOptions } from './app.ts';
 export { createApp } from './app.ts';
 export type {
@@ -50,11 +54,13 @@ export {
   ContextNotFoundError,
   DataDirectoryError,
   ExternalStorageError,
+  ForbiddenError,
   IdempotencyConflictError,
   InvalidStateError,
   LimitExceededError,
   NotConfiguredError,
   RedisStoreError,
+  UnauthenticatedError,
   VersionConflictError,
 } from './errors.ts';
 export type { ExternalName } from './external/builtin.ts';
@@ -76,7 +82,7 @@ export type {
 } from './model.ts';
 export type { LogFormat, Logger, LogLevel } from './observability/logger.ts';
 export { silentLogger } from './observability/logger.ts';
-export type { ServerStats } from './server/server.ts';
+export type { ServerStats } from './server/stats.ts';
 export type {
   Chord,
   ChordStats,

@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { createApiKey } from './access/api-keys.ts';
 import { type App, type AppOptions, createApp, renewStore } from './app.ts';
 import { systemClock } from './clock.ts';
 import { type Config, loadConfig } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
+import { readNewApiKey } from './config/flags.ts';
 import { helpText } from './config/help.ts';
 import type { OptionValues } from './config/table.ts';
 import { codeOf } from './config/words.ts';
@@ -26,6 +28,7 @@ async function main(argv: readonly string[]): Promise<void> {
     process.stdout.write(`${packageVersion()}\n`);
     return;
   }
+  if (printNewApiKey(argv)) return;
   const flags = argv.filter((argument) => argument !== '--renew-identity');
   const config = await loadConfig<DeltaFormatter>({ argv: flags, env: process.env, cwd: process.cwd() }).catch(refuse);
   if (argv.includes('--renew-identity')) {
@@ -35,6 +38,18 @@ async function main(argv: readonly string[]): Promise<void> {
   const logger = createLogger({ level: config.logLevel, format: config.logFormat });
   exitOnSurprise(logger);
   await serve(config, logger);
+}
+
+/** The key to the standard error, for whom it is; its entry, which is no secret, where it can be put into a file. */
+function printNewApiKey(argv: readonly string[]): boolean {
+  const id = attempt(() => readNewApiKey(argv));
+  if (id === undefined) return false;
+  const { key, entry } = createApiKey(id);
+  process.stderr.write(
+    `The key, which is shown only now:\n${key}\nIts entry for the array in the file of apiKeysFile:\n`,
+  );
+  process.stdout.write(`${JSON.stringify(entry)}\n`);
+  return true;
 }
 
 async function serve(config: Config<DeltaFormatter>, logger: Logger): Promise<void> {
@@ -59,7 +74,7 @@ async function serve(config: Config<DeltaFormatter>, logger: Logger): Promise<vo
   } catch (error) {
     // The stop has cut the start short, and ends the process.
     if (isStopping) return;
-    if (error instanceof RedisStoreError) refuse(error);
+    if (error instanceof RedisStoreError || error instanceof ConfigError) refuse(error);
     fail(startProblem(error, config) ?? (error instanceof Error && error.stack ? error.stack : String(error)), 1);
   }
 }
@@ -70,6 +85,7 @@ function build(config: Config<DeltaFormatter>, logger: Logger): App {
     inTheirWords,
     deltaFormatter,
     timeProvider,
+    authenticate,
     exporter,
     provider,
     ...options
@@ -81,6 +97,8 @@ function build(config: Config<DeltaFormatter>, logger: Logger): App {
       // A name, or an object that was seen to have the method; more cannot be known before it is called.
       exporter: exporter as AppOptions['exporter'],
       provider: provider as AppOptions['provider'],
+      // A function, and more cannot be known before it is called.
+      authenticate: authenticate as AppOptions['authenticate'],
       ...(deltaFormatter === undefined ? {} : { deltaFormatter }),
       ...(timeProvider === undefined ? {} : { clock: { ...systemClock, now: timeProvider } }),
     });
@@ -150,6 +168,14 @@ function startProblem(error: unknown, { host, port }: OptionValues): string | un
       return `The host ${host} has no address. Choose one that can be resolved by --host or CHORD_HOST.`;
     default:
       return undefined;
+  }
+}
+
+function attempt<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    return refuse(error);
   }
 }
 

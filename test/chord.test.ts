@@ -106,7 +106,7 @@ describe('createApp', () => {
 });
 
 test('the types of the options name every option of the table', () => {
-  type Own = 'backend' | 'clock' | 'deltaFormatter' | 'logger';
+  type Own = 'authenticate' | 'backend' | 'clock' | 'deltaFormatter' | 'logger';
   type Missing = Exclude<keyof OptionValues, keyof AppOptions>;
   type Invented = Exclude<keyof AppOptions | keyof ChordOptions, keyof OptionValues | Own>;
   const none: [Missing, Invented] extends [never, never] ? true : never = true;

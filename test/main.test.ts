@@ -129,13 +129,13 @@ describe('an address that cannot be used ends the start with code 1 and one line
   });
 
   test('an address of another machine', async () => {
-    const command = chord(['--port', '0', '--host', '192.0.2.1']);
+    const command = chord(['--port', '0', '--host', '192.0.2.1', '--allow-anonymous']);
     expect(await command.exit).toBe(1);
     expect(command.stderr).toMatch(/^chord: 192\.0\.2\.1 is no address of this machine\. .*CHORD_HOST.*\n$/);
   });
 
   test('a host name without an address', async () => {
-    const command = chord(['--port', '0', '--host', 'nowhere.invalid']);
+    const command = chord(['--port', '0', '--host', 'nowhere.invalid', '--allow-anonymous']);
     expect(await command.exit).toBe(1);
     expect(command.stderr).toMatch(/^chord: The host nowhere\.invalid has no address\. .*CHORD_HOST.*\n$/);
   });

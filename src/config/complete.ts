@@ -1,5 +1,6 @@
 /** From what was given to a whole configuration: every value is checked, and what is absent has its default. */
 import { ConfigError } from './config-error.ts';
+import { isLoopback } from './loopback.ts';
 import { type OptionName, type OptionValues, optionNames, table } from './table.ts';
 import { envName, flagName, show, suggestion } from './words.ts';
 
@@ -26,10 +27,12 @@ export function completeOptions(options: { readonly [Name in OptionName]?: unkno
 
 /** The defaults under what was given, later sources over earlier ones. Every value is checked, also one that loses. */
 export function complete(given: readonly Given[]): OptionValues {
-  const parsed = given.map((value) => [value.name, parse(value)]);
+  const parsed = Object.fromEntries(given.map((value) => [value.name, parse(value)]));
+  const host: unknown = parsed['host'] ?? table.host.default;
+  const isLocal = typeof host === 'string' && isLoopback(host);
   const values = {
-    ...Object.fromEntries(optionNames.map((name) => [name, table[name].default])),
-    ...Object.fromEntries(parsed),
+    ...Object.fromEntries(optionNames.map((name) => [name, defaultOf(name, isLocal)])),
+    ...parsed,
     // Each value went through the schema of its name, which is what OptionValues is made of.
   } as OptionValues;
   assertTold(given, 'contextAutoDelete', values.contextAutoDelete && values.contextTtlMs === null, 'contextTtlMs');
@@ -51,6 +54,12 @@ export function complete(given: readonly Given[]): OptionValues {
     assertTold(given, role, values[role] === 's3' && values.s3Bucket === null, 's3Bucket');
   }
   return values;
+}
+
+/** @param isLocal whether only its own machine reaches the server. */
+function defaultOf(name: OptionName, isLocal: boolean): unknown {
+  const { default: value, isLocal: isForLocal } = table[name];
+  return isForLocal === true && !isLocal ? false : value;
 }
 
 function assertTold(given: readonly Given[], name: OptionName, isMissing: boolean, missing: OptionName): void {

@@ -12,6 +12,8 @@ export interface Config<Formatter = AnyFormatter> extends OptionValues {
   readonly deltaFormatter: Formatter | undefined;
   /** Milliseconds since the Unix epoch. Undefined: the system clock. */
   readonly timeProvider: (() => number) | undefined;
+  /** Undefined: API keys and tokens as the options say. */
+  readonly authenticate: AnyFunction | undefined;
   /** A message that begins with the name of an option, with that as it was written. */
   readonly inTheirWords: (message: string) => string;
 }
@@ -22,10 +24,14 @@ export type ConfigFile<Formatter = AnyFormatter> = {
 } & {
   readonly deltaFormatter?: Formatter | undefined;
   readonly timeProvider?: (() => number) | undefined;
+  readonly authenticate?: AnyFunction | undefined;
 };
 
 /** Any function of one argument. The delta's own type is the caller's to name: this file imports nothing of ours. */
 export type AnyFormatter = (delta: never) => unknown;
+
+/** Likewise. */
+export type AnyFunction = (credentials: never) => unknown;
 
 /**
  * Reads the configuration.
@@ -51,6 +57,8 @@ export async function loadConfig<Formatter = AnyFormatter>(sources: {
     // Only seen to be a function: what it takes and answers is between the caller and the file's author.
     deltaFormatter: file.deltaFormatter as Formatter | undefined,
     timeProvider: file.timeProvider,
+    // Likewise.
+    authenticate: file.authenticate as AnyFunction | undefined,
     inTheirWords: (message) => {
       const [word] = message.split(/\W/, 1);
       const name = optionNames.find((known) => known === word);

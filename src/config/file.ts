@@ -14,10 +14,16 @@ export interface FileContents {
   readonly values: readonly Given[];
   readonly deltaFormatter: unknown;
   readonly timeProvider: (() => number) | undefined;
+  readonly authenticate: unknown;
 }
 
 /** What no file says. */
-export const noFile: FileContents = { values: [], deltaFormatter: undefined, timeProvider: undefined };
+export const noFile: FileContents = {
+  values: [],
+  deltaFormatter: undefined,
+  timeProvider: undefined,
+  authenticate: undefined,
+};
 
 /** Where the file is; null: there is none and none was named. */
 export function configPath(named: string | undefined, cwd: string): string | null {
@@ -42,6 +48,7 @@ export async function readFile(path: string): Promise<FileContents> {
   const values: Given[] = [];
   let deltaFormatter: unknown;
   let timeProvider: (() => number) | undefined;
+  let authenticate: unknown;
   for (const [key, value] of Object.entries(contents)) {
     if (value === undefined) continue;
     const label = `${key} in ${file}`;
@@ -52,12 +59,14 @@ export async function readFile(path: string): Promise<FileContents> {
       deltaFormatter = checkFunction(label, value, codeTable.deltaFormatter.expected);
     } else if (key === 'timeProvider') {
       timeProvider = checkTimeProvider(label, value);
+    } else if (key === 'authenticate') {
+      authenticate = checkFunction(label, value, codeTable.authenticate.expected);
     } else {
       const known = [...optionNames, ...Object.keys(codeTable)];
       throw new ConfigError(`There is no option ${key}, which ${file} sets.${suggestion(key, known)}`);
     }
   }
-  return { values, deltaFormatter, timeProvider };
+  return { values, deltaFormatter, timeProvider, authenticate };
 }
 
 async function importDefault(path: string, file: string): Promise<unknown> {

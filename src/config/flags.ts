@@ -35,6 +35,25 @@ export function readFlags(argv: readonly string[]): { readonly values: readonly 
   return { values: [...values.values()], ...(config === undefined ? {} : { config }) };
 }
 
+/**
+ * The id that `--new-api-key` names; undefined when the flag is not there.
+ *
+ * @throws ConfigError when it has none, or company: nothing else is done then.
+ */
+export function readNewApiKey(argv: readonly string[]): string | undefined {
+  const flag = '--new-api-key';
+  const [first, ...rest] = argv.flatMap((argument) =>
+    argument.startsWith(`${flag}=`) ? [flag, argument.slice(flag.length + 1)] : [argument],
+  );
+  if (first !== flag && !rest.includes(flag)) return undefined;
+  const [id, ...others] = rest;
+  if (first !== flag || others.length > 0) throw new ConfigError(`${flag} goes with nothing but an id.`);
+  if (id === undefined || id === '' || id.startsWith('--')) {
+    throw new ConfigError(`${flag} has no value; expected the id of who gets the key.`);
+  }
+  return id;
+}
+
 /** Takes the next argument, unless it is a flag itself. */
 function nextValue(rest: string[]): string | undefined {
   return rest[0]?.startsWith('--') ? undefined : rest.shift();

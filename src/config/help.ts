@@ -13,12 +13,14 @@ export function helpText(): string {
 Serves contexts, JSON objects that change and that clients follow, over GraphQL.
 
 A flag outranks its environment variable, which outranks the same option in the configuration file. There, options
-are written in camelCase (maxStateBytes), together with ${Object.keys(codeTable).join(' and ')}, which are functions.
+are written in camelCase (maxStateBytes), together with ${Object.keys(codeTable).join(', ')}, which are functions.
 
   --config
       The configuration file. Default: ${configFileNames.join(', ')} in the working directory. Variable: CHORD_CONFIG.
   --renew-identity
       Gives the store in dataDir a new identity and ends. For after a backup was restored; the server must be stopped.
+  --new-api-key ID
+      Prints a new API key, and its entry for the file of apiKeysFile, and ends.
   --help, -h
       Prints this.
   --version, -v
@@ -55,7 +57,8 @@ export function configTableMarkdown(): string {
 }
 
 function defaultText(name: OptionName): string {
-  const value = table[name].default;
+  const { default: value, isLocal } = table[name];
+  if (isLocal === true) return `true on a loopback host, else false`;
   // Null, or an empty list.
   return typeof value === 'object' ? 'none' : String(value);
 }

@@ -16,6 +16,8 @@ export interface OptionDetails<T> {
   readonly unit?: string;
   /** No message ever shows its value. */
   readonly isSecret?: boolean;
+  /** Its default is for a server that only its own machine reaches; elsewhere the default is false. */
+  readonly isLocal?: boolean;
   /** One sentence. */
   readonly description: string;
 }
@@ -106,16 +108,41 @@ export function orNone<T>(kind: Kind<T>): Kind<T | null> {
 }
 
 /** In text separated by commas, with `none` for an empty one; an array in the file. */
-export function list(): Kind<readonly string[]> {
+export function list(items: string): Kind<readonly string[]> {
   return {
     schema: z.array(z.string()).readonly(),
-    fromText: (given) => {
-      if (given === 'none') return [];
-      const items = given.split(',').map((item) => item.trim());
-      return items.includes('') ? given : items;
-    },
-    expected: 'keys separated by commas (in the file an array of texts), or none',
+    fromText: (given) => (given === 'none' ? [] : split(given)),
+    expected: `${items} separated by commas (in the file an array of texts), or none`,
   };
+}
+
+/** A list that is not empty, or `auto`. */
+export function autoOrList(items: string): Kind<'auto' | readonly string[]> {
+  return {
+    schema: z.union([z.literal('auto'), z.array(z.string().min(1)).min(1).readonly()]),
+    fromText: (given) => (given === 'auto' ? given : split(given)),
+    expected: `auto, or ${items} separated by commas (in the file an array of texts)`,
+  };
+}
+
+/** Text in which something is missing stays text. */
+function split(given: string): string | readonly string[] {
+  const items = given.split(',').map((item) => item.trim());
+  return items.includes('') ? given : items;
+}
+
+/** Origins as browsers send them, or `*`: in text separated by commas, with `none` for an empty list. */
+export function origins(): Kind<readonly string[]> {
+  return {
+    ...list('origins'),
+    schema: z.array(z.string().refine(isOrigin)).readonly(),
+    expected:
+      'origins separated by commas, each like https://app.example.com without a path (in the file an array of texts), or none',
+  };
+}
+
+function isOrigin(given: string): boolean {
+  return given === '*' || (URL.canParse(given) && new URL(given).origin === given);
 }
 
 /** The longest that a Node timer can wait: 24.8 days. A longer one would fire at once. */

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { accessOptions } from './access-options.ts';
 import {
   boolean,
   choice,
@@ -12,6 +13,7 @@ import {
   text,
   urls,
 } from './kinds.ts';
+import { limitOptions } from './limit-options.ts';
 
 /** 1,000 years: a moment so far ahead is still one that RFC 3339 can write. */
 const maxTtlMs = 31_622_400_000_000;
@@ -30,6 +32,15 @@ export const table = {
     description: 'Address to listen on; 0.0.0.0 is every IPv4 address of the machine.',
   }),
   port: option(integer(0, 65_535), { default: 4000, description: 'TCP port to listen on; 0 is any free one.' }),
+  metricsPort: option(orNone(integer(0, 65_535)), {
+    default: null,
+    description: 'TCP port of /metrics for Prometheus (docs/metrics.md), 0 is any free one; none counts nothing.',
+  }),
+  metricsHost: option(text(), {
+    default: '127.0.0.1',
+    description: 'Address that /metrics is at. Whoever reaches it reads the figures: no credentials are asked for.',
+  }),
+  ...accessOptions,
   backend: option(choice('lmdb', 'memory', 'redis'), {
     default: 'lmdb',
     description:
@@ -171,7 +182,7 @@ export const table = {
     unit: 'levels',
     description: 'Deepest nesting of a state; objects and arrays count, the state itself is 1.',
   }),
-  forbiddenKeys: option(list(), {
+  forbiddenKeys: option(list('keys'), {
     default: [],
     unit: 'keys',
     description: 'Keys that no state may hold, for teams whose clients choke on some.',
@@ -212,12 +223,22 @@ export const table = {
     unit: 'ms',
     description: 'How long requests in flight may take to finish when the server stops.',
   }),
+  authGraceMs: option(integer(0, maxTimerMs()), {
+    default: 30_000,
+    unit: 'ms',
+    description: 'How long subscriptions outlive their credentials, so that clients can bring new ones.',
+  }),
   maxRequestBytes: option(integer(1), {
     default: 8_388_608,
     unit: 'bytes',
     description: 'Largest body of an HTTP request and largest WebSocket message.',
   }),
-  graphiql: option(boolean(), { default: true, description: 'Whether browsers get GraphiQL at /graphql.' }),
+  ...limitOptions,
+  graphiql: option(boolean(), {
+    default: true,
+    isLocal: true,
+    description: 'Whether browsers get GraphiQL at /graphql.',
+  }),
   logLevel: option(choice('debug', 'info', 'warn', 'error', 'silent'), {
     default: 'info',
     description: 'Least severe level that is logged.',
@@ -238,6 +259,10 @@ export const codeTable = {
   timeProvider: {
     expected: 'a function () => milliseconds since the Unix epoch',
     description: 'Where the server takes the time from; the default is the system clock.',
+  },
+  authenticate: {
+    expected: 'a function (credentials) => viewer or null, or a promise of one',
+    description: 'Says who asks, instead of API keys and tokens (docs/access.md).',
   },
 };
 

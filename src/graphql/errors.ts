@@ -5,6 +5,7 @@ import {
   InvalidStateError,
   LimitExceededError,
   NotConfiguredError,
+  UnauthenticatedError,
   VersionConflictError,
 } from '../errors.ts';
 import { builder } from './builder.ts';
@@ -91,3 +92,9 @@ builder.objectType(ExternalStorageError, {
 export const conditionErrors = [VersionConflictError, IdempotencyConflictError];
 /** What a write that brings a state along may be refused for. */
 export const stateErrors = [...conditionErrors, InvalidStateError, LimitExceededError];
+
+builder.objectType(UnauthenticatedError, {
+  name: 'UnauthenticatedError',
+  description: 'The credentials do not hold, or are of another viewer. The old ones still count.',
+  interfaces: [ErrorInterface],
+});

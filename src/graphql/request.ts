@@ -1,16 +1,24 @@
+import type { Verbs } from '../access/guard.ts';
+import type { Session } from '../access/session.ts';
 import type { Position } from '../model.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { ChordService } from '../service/service.ts';
+import type { ContextEvents } from '../service/chord.ts';
 
 /** What every resolver receives. (GraphQL calls it "context", a word that is taken here.) */
 export interface RequestScope {
-  readonly chord: ChordService;
+  /** The verbs, as far as the viewer may call them. */
+  readonly chord: Verbs;
+  readonly session: Session;
+  /** Brings new credentials for the session; undefined where it lasts for one request. */
+  readonly refresh?: ((token: string) => Promise<void>) | undefined;
   readonly logger: Logger;
   /**
    * Where the client of an SSE stream says it is (`Last-Event-ID`), which outranks the arguments: an `EventSource`
    * repeats its first URL for ever. Null: it has no position. Undefined: it did not say.
    */
   readonly resumeFrom?: Position | null | undefined;
+  /** What the transport puts around the events of a subscription, to count them. */
+  readonly onFollow?: ((events: ContextEvents) => ContextEvents) | undefined;
   /** Told the position of every event before it is sent. */
   readonly onPosition?: ((position: Position) => void) | undefined;
 }

@@ -7,6 +7,7 @@ import './event.ts';
 import './scalars.ts';
 import './sync.ts';
 import './transfer.ts';
+import './viewer.ts';
 import './write.ts';
 
 /** The whole schema, built from the files of this folder. Without side effects: tools import it. */

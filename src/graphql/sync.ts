@@ -79,9 +79,11 @@ builder.subscriptionField('contextChanged', (t) =>
       id: t.arg.id({ required: true, description: 'The id of the context; there need not be one yet.' }),
       ...positionArgs,
     },
-    subscribe: (_root, { id, ...args }, { chord, resumeFrom }) =>
+    subscribe: (_root, { id, ...args }, { chord, resumeFrom, onFollow }) => {
       // `Last-Event-ID` outranks the arguments, also when it says that there is no position.
-      chord.follow(id, resumeFrom === undefined ? toPosition(args) : (resumeFrom ?? {})),
+      const events = chord.follow(id, resumeFrom === undefined ? toPosition(args) : (resumeFrom ?? {}));
+      return onFollow?.(events) ?? events;
+    },
     resolve: (event: ContextEventValue, _args, scope) => {
       scope.onPosition?.(event);
       return event;

@@ -13,6 +13,11 @@ export class Connections {
   readonly #owed = new Map<Socket, Set<ServerResponse>>();
   #isEnding = false;
 
+  /** How many there are that speak HTTP. */
+  get size(): number {
+    return this.#owed.size;
+  }
+
   opened(socket: Socket): void {
     const owed = new Set<ServerResponse>();
     this.#owed.set(socket, owed);

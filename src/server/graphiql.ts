@@ -54,7 +54,8 @@ export function useGraphiQL(endpoint: string): Plugin {
   };
 }
 
-function isFromBrowser({ method, headers }: Request): boolean {
+/** Whether somebody looks with a browser, and wants a page. */
+export function isFromBrowser({ method, headers }: Request): boolean {
   return (method === 'GET' || method === 'HEAD') && headers.get('accept')?.includes('text/html') === true;
 }
 

@@ -25,6 +25,8 @@ export class Inbox {
   /** `handle` must not throw. */
   onMessage(handle: (message: string) => void): void {
     this.#socket.on('message', (data: Buffer) => {
+      // One that is being closed is still read until its client agrees, or for long.
+      if (!this.#isOpen) return;
       this.#waiting.push(data.toString());
       if (!this.#isWorking) void this.#work(handle);
     });
@@ -46,6 +48,7 @@ export class Inbox {
     }
     this.#isWorking = false;
     if (this.#isOpen) this.#socket.resume();
+    else this.#waiting.length = 0;
   }
 
   get #isOpen(): boolean {

@@ -16,23 +16,36 @@ import {
   type SubscribePayload,
 } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { BackendUnavailableError, type ChordError, UnauthenticatedError } from '../errors.ts';
 import type { RequestScope } from '../graphql/request.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { ChordService } from '../service/service.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { ServerCloseCode } from './close-codes.ts';
+import type { FollowHook } from './deliveries.ts';
+import { type Admission, credentialsOfSocket, type Doorkeeper } from './doorkeeper.ts';
 import { Inbox } from './inbox.ts';
 import { createErrorMask, rewrite } from './mask-error.ts';
+import type { Quotas } from './quotas.ts';
 import type { StallWatch } from './stall-watch.ts';
+import { resolveDocument, type TrustedDocuments } from './trusted-documents.ts';
 import type { Yoga } from './yoga.ts';
 
 /** What the transport is built from. */
 export interface WebSocketOptions {
   readonly yoga: Yoga;
-  readonly chord: ChordService;
+  readonly doorkeeper: Doorkeeper;
   readonly logger: Logger;
   readonly stallWatch: StallWatch;
   /** Largest message of a client, in bytes. */
   readonly maxMessageBytes: number;
+  /** How long a client may take to `connection_init`. */
+  readonly connectionInitTimeoutMs: number;
+  readonly quotas: Quotas;
+  /** Absent: clients send any document. */
+  readonly trustedDocuments?: TrustedDocuments | undefined;
+  /** Absent: nothing is counted. */
+  readonly metrics?: Metrics | undefined;
+  readonly onFollow?: FollowHook | undefined;
 }
 
 /** Proxies close what is silent for long. Nobody is asked to answer: a stalled reader could not. */
@@ -92,11 +105,12 @@ export class WebSocketTransport {
   }
 
   #connect(socket: WebSocket, request: IncomingMessage, protocol: ReturnType<typeof makeServer>): void {
-    const { logger, stallWatch } = this.#options;
+    const { logger, stallWatch, metrics } = this.#options;
     request.socket.setKeepAlive(true, 30_000);
     // Broken frames and resets: `ws` closes the socket itself.
     socket.on('error', (error) => logger.debug('WebSocket failed', { error }));
     const inbox = new Inbox(socket);
+    const extra: Extra = { request, isClosed: false, close: (code, reason) => socket.close(code, reason) };
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -113,13 +127,19 @@ export class WebSocketTransport {
             });
           }),
       },
-      { request },
+      extra,
     );
     const leave = (code: number, reason: string) => {
       closed(code, reason).catch((error: unknown) => logger.error('unexpected error', { error }));
     };
-    socket.once('close', (code, reason) => leave(code, String(reason)));
+    socket.once('close', (code, reason) => {
+      extra.isClosed = true;
+      extra.release?.();
+      extra.admission?.session.close();
+      leave(code, String(reason));
+    });
     stallWatch.watch(request.socket, () => {
+      metrics?.count('slowReaders', { transport: 'websocket' });
       // The close frame waits behind what could not be written; the timer of `ws` ends the socket if it never can.
       socket.close(ServerCloseCode.SlowReader, 'Slow reader');
       leave(ServerCloseCode.SlowReader, 'Slow reader');
@@ -148,12 +168,26 @@ function isServerMessage(error: unknown): boolean {
 
 interface Extra {
   readonly request: IncomingMessage;
+  readonly close: (code: number, reason: string) => void;
+  /** Undefined before `connection_init` was answered. */
+  admission?: Admission;
+  isClosed: boolean;
+  /** Gives back the viewer's place. */
+  release?: (() => void) | undefined;
 }
 
 /** The two executors that yoga made for one operation, with its plugins around them. */
 type Enveloped = ReturnType<Yoga['getEnveloped']>;
 
-function protocolOptions({ yoga, chord, logger }: WebSocketOptions): ServerOptions<Record<string, unknown>, Extra> {
+function protocolOptions({
+  yoga,
+  doorkeeper,
+  logger,
+  connectionInitTimeoutMs,
+  quotas,
+  trustedDocuments,
+  onFollow,
+}: WebSocketOptions): ServerOptions<Record<string, unknown>, Extra> {
   const mask = createErrorMask(logger);
   const envelopes = new WeakMap<object, Enveloped>();
   const envelopeOf = (args: ExecutionArgs): Enveloped => {
@@ -162,17 +196,46 @@ function protocolOptions({ yoga, chord, logger }: WebSocketOptions): ServerOptio
     return envelope;
   };
   return {
-    onSubscribe: async (_ctx, _id, payload) => {
-      const scope: RequestScope = { chord, logger };
-      const envelope = yoga.getEnveloped({ scope, params: payload });
+    connectionInitWaitTimeout: connectionInitTimeoutMs,
+    onConnect: async ({ connectionParams, extra }) => {
+      const end = ({ message }: ChordError) => extra.close(CloseCode.Forbidden, message);
       try {
-        const args = await prepare(envelope, payload);
+        extra.admission = await doorkeeper.admit(credentialsOfSocket(extra.request, connectionParams), end);
+        extra.release = quotas.connect(extra.admission.session.viewer.id);
+        if (extra.release === undefined) {
+          extra.close(ServerCloseCode.TryAgainLater, 'maxConnectionsPerViewer');
+          return false;
+        }
+        // It was closed meanwhile, and nobody will say so again.
+        if (extra.isClosed) extra.release();
+        else extra.admission.session.watch();
+        return true;
+      } catch (error) {
+        if (error instanceof UnauthenticatedError) end(error);
+        else if (error instanceof BackendUnavailableError) extra.close(ServerCloseCode.TryAgainLater, error.message);
+        else throw error;
+        return false;
+      }
+    },
+    onSubscribe: async ({ extra }, _id, payload) => {
+      if (extra.admission === undefined) return [new GraphQLError('Credentials are required.')];
+      const { session, chord } = extra.admission;
+      const refresh = (token: string) => doorkeeper.refresh(session, token);
+      const scope: RequestScope = { chord, session, refresh, logger, onFollow };
+      const envelope = yoga.getEnveloped({ scope, connection: extra, params: payload });
+      try {
+        const refusal = await quotas.request(session.viewer.id);
+        if (refusal !== undefined) return [refusal];
+        const query = trustedDocuments === undefined ? payload.query : resolveDocument(trustedDocuments, payload);
+        if (typeof query !== 'string') return [query];
+        const args = await prepare(envelope, { ...payload, query });
         if (Array.isArray(args)) return args;
         envelopes.set(args, envelope);
         return args;
       } catch (error) {
         // Thrown, it would close the socket and end every other subscription on it.
-        if (error instanceof GraphQLError) return [rewrite(error, error.message, { code: 'GRAPHQL_PARSE_FAILED' })];
+        if (error instanceof GraphQLError)
+          return [rewrite(error, error.message, { code: 'GRAPHQL_PARSE_FAILED', ...error.extensions })];
         logger.error('unexpected error', { error });
         return [new GraphQLError('Unexpected error.', { extensions: { code: 'INTERNAL_SERVER_ERROR' } })];
       }

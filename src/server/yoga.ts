@@ -3,56 +3,85 @@ import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { RequestScope } from '../graphql/request.ts';
 import { schema } from '../graphql/schema.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { ChordService } from '../service/service.ts';
+import type { FollowHook } from './deliveries.ts';
 import { DocumentCache, forgetInvalid, noErrorCache } from './document-cache.ts';
+import type { Doorkeeper } from './doorkeeper.ts';
 import { useGraphiQL } from './graphiql.ts';
-import { limitDocuments } from './limits.ts';
+import { limitQueries, type QueryLimits } from './limits.ts';
 import { createErrorMask } from './mask-error.ts';
+import { type Origins, refuseForms } from './origin.ts';
+import type { Quotas } from './quotas.ts';
 import type { EventStreams } from './sse.ts';
 import { refuseConditionalRoots } from './subscription-root.ts';
+import { type TrustedDocuments, useTrustedDocuments } from './trusted-documents.ts';
 
 /** Where GraphQL is, over every transport. */
 export const endpoint = '/graphql';
 
 /** What the GraphQL server is built from. */
 export interface YogaOptions {
-  readonly chord: ChordService;
+  readonly doorkeeper: Doorkeeper;
   readonly logger: Logger;
   readonly streams: EventStreams;
   readonly graphiql: boolean;
   readonly maxRequestBytes: number;
+  readonly limits: QueryLimits;
+  readonly origins: Origins;
+  readonly quotas: Quotas;
+  /** Absent: clients send any document. */
+  readonly trustedDocuments?: TrustedDocuments | undefined;
+  /** Absent: nothing is counted. */
+  readonly onFollow?: FollowHook | undefined;
 }
 
 /** What the transports hand to yoga beside the request. A WebSocket brings its scope along. */
 export interface TransportContext {
   readonly scope?: RequestScope | undefined;
+  /** What subscriptions are counted by: a WebSocket. */
+  readonly connection?: object | undefined;
 }
 
 /** The GraphQL server, as the transports use it. */
 export type Yoga = YogaServerInstance<TransportContext, RequestScope>;
 
 /** The GraphQL server, without a transport: parsing, validation, execution, masking, GraphiQL, SSE. */
-export function createGraphQLServer({ chord, logger, streams, graphiql, maxRequestBytes }: YogaOptions): Yoga {
+export function createGraphQLServer(options: YogaOptions): Yoga {
+  const {
+    doorkeeper,
+    logger,
+    streams,
+    graphiql,
+    maxRequestBytes,
+    limits,
+    origins,
+    quotas,
+    trustedDocuments,
+    onFollow,
+  } = options;
   const documents = new DocumentCache();
   return createYoga<TransportContext, RequestScope>({
     schema,
     graphqlEndpoint: endpoint,
-    context: ({ scope, request }) => scope ?? { chord, logger, ...streams.scopeOf(request) },
+    context: ({ scope, request }) =>
+      scope ?? { ...doorkeeper.admissionOf(request), logger, onFollow, ...streams.scopeOf(request) },
     maskedErrors: { maskError: createErrorMask(logger) },
     maxRequestBodySize: maxRequestBytes,
     // What yoga reports the mask has seen, too.
     logging: false,
     parserAndValidationCache: { documentCache: documents, errorCache: noErrorCache },
     batching: false,
-    // Nothing is known of who asks, so nothing is gained by cookies, and other sites must not send them along.
-    cors: { origin: '*', credentials: false },
+    cors: origins.cors,
     multipart: false,
     landingPage: false,
     graphiql: false,
     plugins: [
+      doorkeeper.plugin,
       useGraphQLJs,
+      refuseForms,
       refuseBrokenParameters,
-      limitDocuments,
+      limitQueries(limits),
+      ...(trustedDocuments === undefined ? [] : [useTrustedDocuments(trustedDocuments)]),
+      quotas.plugin((request) => doorkeeper.admissionOf(request).session.viewer.id),
       refuseConditionalRoots,
       forgetInvalid(documents),
       streams.plugin,
@@ -67,7 +96,7 @@ const useGraphQLJs: Plugin = {
   onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
 };
 
-/** Parameters of a URL or a form that are no JSON; yoga takes them for a failure of its own. */
+/** Parameters of a URL that are no JSON; yoga takes them for a failure of its own. */
 const refuseBrokenParameters: Plugin = {
   onRequestParse: ({ requestParser, setRequestParser }) => {
     if (requestParser === undefined) return;

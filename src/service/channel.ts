@@ -2,6 +2,8 @@ import type { Announcement, Backend, DeltaRecord, Head, Watch } from '../backend
 import type { Clock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { ContextEvent, Position } from '../model.ts';
+import type { Labels, Metrics } from '../observability/metrics.ts';
+import { answerLabels } from './metering.ts';
 import type { Reader } from './reader.ts';
 import { type Since, toDelta } from './sync.ts';
 
@@ -12,6 +14,8 @@ export interface FeedOptions {
   readonly clock: Clock;
   /** A context of which nothing was heard for so long is compared with the store. */
   readonly recheckMs: number;
+  /** Absent: nothing is counted. */
+  readonly metrics?: Metrics | undefined;
 }
 
 /** What a follower was told last. */
@@ -21,6 +25,8 @@ export type At =
 
 /** What a channel needs of a follower. */
 export interface Subscriber {
+  /** Whether something may have happened that it was not told yet. */
+  readonly isBehind: boolean;
   /** Something may have happened. `delta`: the announced one may lead on. `look`: only the store knows. */
   mark(mark: 'delta' | 'look'): void;
   /** Whether a head of the store proves that it missed something. */
@@ -39,6 +45,8 @@ export class Channel {
   /** Reads under way that began after the last announcement, by the position that they answer. */
   readonly #answers = new Map<string, Promise<ContextEvent | undefined>>();
   #isQuiet = true;
+  /** Why announcements may have been missed that no read has made good yet. */
+  #suspicion: Labels<'healedGaps'>['cause'] | undefined;
 
   constructor(id: string, options: FeedOptions) {
     this.id = id;
@@ -51,7 +59,9 @@ export class Channel {
   /** Watches, then reads: whatever is committed after the read is announced. Undefined: there is no context. */
   async first(since: Since | undefined): Promise<ContextEvent | undefined> {
     await this.#watch;
-    return this.#options.reader.sync(this.id, since);
+    const event = await this.#options.reader.sync(this.id, since);
+    this.#options.metrics?.count('answers', answerLabels('subscribe', event ?? noContext(this.id)));
+    return event;
   }
 
   /** The announced delta that leads on from a position; `passed` when it leads no further than that. */
@@ -67,7 +77,7 @@ export class Channel {
     const key = `${at.kind} ${at.epoch} ${at.version}`;
     const shared = this.#answers.get(key);
     if (shared !== undefined) return shared;
-    const answer = this.#read(at).finally(() => {
+    const answer = this.#heal(at).finally(() => {
       if (this.#answers.get(key) === answer) this.#answers.delete(key);
     });
     this.#answers.set(key, answer);
@@ -76,6 +86,14 @@ export class Channel {
 
   get clock(): Clock {
     return this.#options.clock;
+  }
+
+  /** Counts what a read has told a follower. */
+  noteCaughtUp(at: At, event: ContextEvent): void {
+    const { metrics } = this.#options;
+    metrics?.count('answers', answerLabels('catchUp', event));
+    const isAhead = event.epoch === at.epoch && event.version > at.version;
+    if (isAhead) metrics?.observe('behindVersions', {}, event.version - at.version);
   }
 
   /** Whether nothing was heard since the last call. */
@@ -90,6 +108,7 @@ export class Channel {
     for (const follower of this.followers) {
       if (!follower.isElsewhere(head)) continue;
       this.#answers.clear();
+      this.#suspicion = 'recheck';
       follower.mark('look');
     }
   }
@@ -101,6 +120,7 @@ export class Channel {
   #hear(announcement: Announcement): void {
     this.#isQuiet = false;
     this.#answers.clear();
+    if (announcement.kind === 'interrupted') this.#suspicion = 'interrupted';
     const mark = this.#note(announcement) ? 'delta' : 'look';
     for (const follower of this.followers) follower.mark(mark);
   }
@@ -115,6 +135,16 @@ export class Channel {
     if (isSameEpoch && latest.version >= record.version) return true;
     this.#latest = { record, delta: toDelta(this.id, record) };
     return isSameEpoch || latest === undefined;
+  }
+
+  /** Counts a read that finds what an announcement should have told. */
+  async #heal(at: At): Promise<ContextEvent | undefined> {
+    const suspicion = this.#suspicion;
+    const event = await this.#read(at);
+    if (suspicion === undefined || suspicion !== this.#suspicion) return event;
+    this.#suspicion = undefined;
+    if (event !== undefined) this.#options.metrics?.count('healedGaps', { cause: suspicion });
+    return event;
   }
 
   async #read(at: At): Promise<ContextEvent | undefined> {

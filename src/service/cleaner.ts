@@ -1,12 +1,16 @@
 import { BackendUnavailableError, LimitExceededError } from '../errors.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { Backoff } from './backoff.ts';
 import type { CleanupReport, CleanupStatus } from './chord.ts';
 import { type Batch, CleanupPass, type CleanupRight, type CleanupRules } from './cleanup.ts';
+import { countCleanup } from './metering.ts';
 
 /** What the passes of a process work with. Times in ms. */
 export interface CleanerOptions extends CleanupRules {
   /** After a failed export, how long the next attempt waits at first. */
   readonly exportRetryMs: number;
+  /** Absent: nothing is counted. */
+  readonly metrics?: Metrics | undefined;
   /** From 0 to below 1. */
   readonly random?: (() => number) | undefined;
 }
@@ -118,10 +122,12 @@ export class Cleaner {
       const report = await pass.report();
       this.#lastRunAtMs = clock.now();
       this.#lastReport = report;
+      countCleanup(this.#options.metrics, report);
       logger[hasDoneSomething(report) ? 'info' : 'debug']('cleanup finished', { ...report });
       return report;
     } catch (error) {
       this.#failedRuns++;
+      this.#options.metrics?.count('cleanupRuns', { outcome: 'failed' });
       throw error;
     }
   }

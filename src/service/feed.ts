@@ -33,6 +33,15 @@ export class Feed implements FollowerHost {
     return followers;
   }
 
+  /** How many of them wait for their transport to ask for what is new. */
+  get behind(): number {
+    let behind = 0;
+    for (const { followers } of this.#channels.values()) {
+      for (const follower of followers) if (follower.isBehind) behind++;
+    }
+    return behind;
+  }
+
   /** How many contexts are watched for them. */
   get watched(): number {
     return this.#channels.size;

@@ -81,6 +81,10 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
     this.end();
   }
 
+  get isBehind(): boolean {
+    return this.#mark !== 'none';
+  }
+
   mark(mark: 'delta' | 'look'): void {
     if (this.#mark !== 'look') this.#mark = mark;
     this.#wake?.();
@@ -141,7 +145,9 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
     if (announced === 'passed') return undefined;
     if (announced !== 'unknown') return announced;
     try {
-      return await channel.answer(at);
+      const event = await channel.answer(at);
+      if (event !== undefined) channel.noteCaughtUp(at, event);
+      return event;
     } catch {
       // The store is away. The subscription outlives that: look again in a while, and then with a read.
       this.#mark = 'look';

@@ -4,6 +4,7 @@ import type { Backend, DeltaRecord, Head } from '../backend/backend.ts';
 import type { Delta } from '../delta/delta.ts';
 import { BadUserInputError } from '../errors.ts';
 import type { ContextRecord, Page, SortDirection } from '../model.ts';
+import { chunkSize, compareIds, IdSource, type Visible } from './id-source.ts';
 import { parseDescending, parseId, parseIdPart, parseInteger, parseMoment, parseVersion } from './input.ts';
 import { toContextRecord, toDelta } from './sync.ts';
 
@@ -57,8 +58,6 @@ export interface DeltaPage extends Page<Delta> {
   totalCount(): Promise<number | null>;
 }
 
-/** How many ids may be asked for at once, and how many heads are read at once. */
-const chunkSize = 250;
 /** After the deltas of so many contexts others have their turn. */
 const turnSize = 25;
 /** A page looks at so many contexts at most, and may then be short. */
@@ -70,11 +69,10 @@ interface ParsedPage {
   readonly descending: boolean;
 }
 
-interface Scope {
-  readonly idPrefix: string;
-  readonly after: string | undefined;
-  /** These ids instead of those of the store. */
-  readonly ids?: readonly string[] | undefined;
+interface CollectOptions extends Pick<ParsedPage, 'limit' | 'offset'> {
+  /** Whether few of the ids may pass. */
+  readonly isNarrow: boolean;
+  readonly after: string | null | undefined;
 }
 
 interface Found<T> {
@@ -110,68 +108,78 @@ export class Lister {
     this.#backend = backend;
   }
 
-  async contexts(options: ListContextsOptions): Promise<ContextPage> {
+  /** @param visible what may be in the list; absent: everything. */
+  async contexts(options: ListContextsOptions, visible?: Visible): Promise<ContextPage> {
     const page = parsePage(options);
-    const scope: Scope = {
+    const { descending } = page;
+    const source = new IdSource(this.#backend, {
       idPrefix: parseIdPart('idPrefix', options.idPrefix) ?? '',
       after: parseIdPart('after', options.after),
       ids: parseIds(options, page),
-    };
+      descending,
+      visible,
+    });
     const version = parseVersion('version', options.version);
     const inserted = insertedFilter(options);
     const isNarrow = version !== undefined || inserted !== undefined;
     const matches: Matches<Head> = (head) =>
       (version === undefined || head.version === version) && (inserted === undefined || isWithin(inserted, head));
-    const found = await this.#collect(scope, page, isNarrow, (ids, wanted) => this.#records(ids, matches, wanted));
-    return { ...found, totalCount: async () => (isNarrow ? null : this.#countContexts(scope)) };
+    const found = await this.#collect(source, { ...page, isNarrow, after: options.after }, (ids, wanted) =>
+      this.#records(ids, matches, wanted),
+    );
+    return { ...found, totalCount: async () => (isNarrow ? null : source.count()) };
   }
 
-  async deltas(options: ListDeltasOptions): Promise<DeltaPage> {
+  /** @param visible the contexts whose deltas may be in the list; absent: all. */
+  async deltas(options: ListDeltasOptions, visible?: Visible): Promise<DeltaPage> {
     const page = parsePage(options);
     const range: DeltaRange = {
       afterVersion: parseVersion('afterVersion', options.afterVersion) ?? 0,
       inserted: insertedFilter(options),
     };
     const id = options.contextId ?? undefined;
-    const scope: Scope = {
+    const after = id === undefined ? parseIdPart('after', options.after) : undefined;
+    const source = new IdSource(this.#backend, {
       idPrefix: '',
-      after: id === undefined ? parseIdPart('after', options.after) : undefined,
+      after,
       ids: id === undefined ? undefined : [parseId('contextId', id)],
-    };
-    const { nodes, hasNextPage } = await this.#collect(scope, page, true, async (ids, wanted) => {
-      const found: Found<Delta>[] = [];
-      for (const [index, contextId] of ids.entries()) {
-        if (found.length >= wanted) break;
-        if (index % turnSize === turnSize - 1) await setImmediate();
-        const deltas = await this.#deltas(contextId, range, wanted - found.length, page.descending);
-        found.push(...deltas.map((item) => ({ id: contextId, item })));
-      }
-      return found;
+      descending: page.descending,
+      visible,
     });
+    const { nodes, hasNextPage } = await this.#collect(
+      source,
+      { ...page, isNarrow: true, after },
+      async (ids, wanted) => {
+        const found: Found<Delta>[] = [];
+        for (const [index, contextId] of ids.entries()) {
+          if (found.length >= wanted) break;
+          if (index % turnSize === turnSize - 1) await setImmediate();
+          const deltas = await this.#deltas(contextId, range, wanted - found.length, page.descending);
+          found.push(...deltas.map((item) => ({ id: contextId, item })));
+        }
+        return found;
+      },
+    );
     return { nodes, hasNextPage, totalCount: async () => (id === undefined ? null : this.#countDeltas(id, range)) };
   }
 
-  /** Walks the scope in order until the page is full, the scope is exhausted, or enough was looked at. */
+  /** Walks the ids in order until the page is full, they are exhausted, or enough was looked at. */
   async #collect<T>(
-    scope: Scope,
-    { limit, offset, descending }: ParsedPage,
-    isNarrow: boolean,
+    source: IdSource,
+    { limit, offset, isNarrow, after }: CollectOptions,
     itemsOf: (ids: readonly string[], wanted: number) => Promise<readonly Found<T>[]>,
   ): Promise<Page<T> & { readonly endCursor: string | null }> {
     const wanted = offset + limit + 1;
     const found: Found<T>[] = [];
-    let from = scope.after;
+    let from = after ?? undefined;
     let isExhausted = false;
     for (let scanned = 0; found.length < wanted && scanned < maxScanned && !isExhausted; ) {
       const size = isNarrow ? chunkSize : Math.min(chunkSize, wanted - found.length);
-      const ids =
-        scope.ids === undefined
-          ? await this.#backend.list({ idPrefix: scope.idPrefix, after: from, limit: size, descending })
-          : idsBeyond(scope.ids, from, descending);
+      const ids = await source.next(size);
       found.push(...(await itemsOf(ids, wanted - found.length)));
       scanned += ids.length;
       from = ids.at(-1) ?? from;
-      isExhausted = scope.ids !== undefined || ids.length < size;
+      isExhausted = ids.length < size;
       // A store that answers at once would leave nobody else a turn.
       if (!isExhausted) await setImmediate();
     }
@@ -251,12 +259,6 @@ export class Lister {
     }
     return low;
   }
-
-  async #countContexts({ ids, idPrefix }: Scope): Promise<number | null> {
-    if (ids === undefined) return (await this.#backend.count({ idPrefix })) ?? null;
-    const heads = await this.#backend.heads(ids);
-    return heads.filter((head) => head !== undefined).length;
-  }
 }
 
 function parsePage({ limit, offset, order }: PageOptions): ParsedPage {
@@ -284,15 +286,6 @@ function parseIds(options: ListContextsOptions, { descending }: ParsedPage): rea
   const sign = descending ? -1 : 1;
   const wanted = ids.map((id) => parseId('ids', id)).filter((id) => id.startsWith(idPrefix ?? ''));
   return [...new Set(wanted)].toSorted((a, b) => compareIds(a, b) * sign);
-}
-
-function idsBeyond(ids: readonly string[], after: string | undefined, descending: boolean): readonly string[] {
-  if (after === undefined) return ids;
-  return ids.filter((id) => (descending ? compareIds(id, after) < 0 : compareIds(id, after) > 0));
-}
-
-function compareIds(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /** Undefined: everything matches. */

@@ -13,6 +13,7 @@ import type { JsonObject, JsonValue } from '../delta/json.ts';
 import type { Exporter, Provider } from '../external/external.ts';
 import type { ClientPosition, ContextEvent, ContextRecord } from '../model.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Written } from './batch.ts';
 import type {
   Chord,
@@ -36,6 +37,7 @@ import { Cleaner } from './cleaner.ts';
 import { parseCleanup, parseSchedule } from './cleanup-input.ts';
 import type { WriteRequest } from './decide.ts';
 import { Feed } from './feed.ts';
+import type { Visible } from './id-source.ts';
 import { createWriteIds, newEpoch } from './ids.ts';
 import {
   assertKnownOptions,
@@ -49,6 +51,7 @@ import {
   type StateLimits,
 } from './input.ts';
 import { type ContextPage, type DeltaPage, type ListContextsOptions, type ListDeltasOptions, Lister } from './lists.ts';
+import { answerLabels, meterWrite } from './metering.ts';
 import { Reader } from './reader.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Since } from './sync.ts';
@@ -74,6 +77,8 @@ export interface ServiceOptions {
   readonly recheckMs: number;
   readonly deltaFormatter: DeltaFormatter;
   readonly logger: Logger;
+  /** Absent: nothing is counted. */
+  readonly metrics?: Metrics | undefined;
   /** Deltas are dropped once they are this old; null: never for their age. */
   readonly deltaTtlMs: number | null;
   /** Tombstones are forgotten once they are this old; null: never. */
@@ -142,17 +147,22 @@ export class ChordService implements Chord {
   }
 
   async setContext(id: string, state: JsonObject, options?: SetOptions | null): Promise<WriteResult> {
-    const parsed = parseState(state, this.#limits);
-    return this.#write(id, { verb: 'set', state: parsed }, options);
+    return meterWrite(this.#options.metrics, 'set', async () => {
+      const parsed = parseState(state, this.#limits);
+      return this.#write(id, { verb: 'set', state: parsed }, options);
+    });
   }
 
   async updateContext(id: string, changes: JsonObject, options?: UpdateOptions | null): Promise<WriteResult> {
-    const parsed = parseState(changes, this.#limits);
-    return this.#write(id, { verb: 'update', changes: parsed, remove: parsePaths(options?.remove) }, options);
+    return meterWrite(this.#options.metrics, 'update', async () => {
+      const parsed = parseState(changes, this.#limits);
+      return this.#write(id, { verb: 'update', changes: parsed, remove: parsePaths(options?.remove) }, options);
+    });
   }
 
   async deleteContext(id: string, options?: WriteOptions | null): Promise<DeleteResult> {
-    const { contextId, epoch, version, duplicate } = await this.#write(id, { verb: 'delete' }, options);
+    const write = () => this.#write(id, { verb: 'delete' }, options);
+    const { contextId, epoch, version, duplicate } = await meterWrite(this.#options.metrics, 'delete', write);
     return { contextId, epoch, version, duplicate };
   }
 
@@ -161,19 +171,21 @@ export class ChordService implements Chord {
   }
 
   async syncContext(id: string, position?: ClientPosition | null): Promise<ContextEvent | null> {
-    return (await this.#reader.sync(parseId('id', id), parseSince(position))) ?? null;
+    const event = await this.#reader.sync(parseId('id', id), parseSince(position));
+    this.#options.metrics?.count('answers', answerLabels('query', event));
+    return event ?? null;
   }
 
   follow(id: string, position?: ClientPosition | null, options?: FollowOptions | null): ContextEvents {
     return this.#feed.follow(parseId('id', id), parseSince(position), options?.signal ?? undefined);
   }
 
-  async listContexts(options?: ListContextsOptions | null): Promise<ContextPage> {
-    return this.#lister.contexts(options ?? {});
+  async listContexts(options?: ListContextsOptions | null, visible?: Visible): Promise<ContextPage> {
+    return this.#lister.contexts(options ?? {}, visible);
   }
 
-  async listDeltas(options?: ListDeltasOptions | null): Promise<DeltaPage> {
-    return this.#lister.deltas(options ?? {});
+  async listDeltas(options?: ListDeltasOptions | null, visible?: Visible): Promise<DeltaPage> {
+    return this.#lister.deltas(options ?? {}, visible);
   }
 
   async exportContext(id: string): Promise<ExportResult> {
@@ -181,7 +193,7 @@ export class ChordService implements Chord {
   }
 
   async restoreContext(id: string, options?: RestoreOptions | null): Promise<RestoreResult> {
-    return this.#transfers.restoreContext(id, options ?? {});
+    return meterWrite(this.#options.metrics, 'restore', () => this.#transfers.restoreContext(id, options ?? {}));
   }
 
   async runCleanup(options?: CleanupOptions | null): Promise<CleanupReport> {
@@ -202,6 +214,11 @@ export class ChordService implements Chord {
 
   cleanupStatus(): CleanupStatus {
     return this.#scheduler.status;
+  }
+
+  /** How many followers' contexts have moved on since they were told. */
+  get followersBehind(): number {
+    return this.#feed.behind;
   }
 
   /** The delta in the configured format. */

@@ -14,6 +14,7 @@ import {
 } from '../errors.ts';
 import { type ExportedContext, type Exporter, exportFormat, type Provider } from '../external/external.ts';
 import type { ContextRecord, Position } from '../model.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { ExportResult, RestoreOptions, RestoreResult } from './chord.ts';
 import type { Gap, WriteRequest } from './decide.ts';
 import { type Callee, ExternalCalls, type ExternalCallsOptions } from './external-calls.ts';
@@ -27,6 +28,7 @@ import {
   parseVersion,
   type StateLimits,
 } from './input.ts';
+import { meterExternal, meterWrite } from './metering.ts';
 import type { Reader } from './reader.ts';
 import type { Writer } from './writer.ts';
 
@@ -38,6 +40,8 @@ export interface TransferOptions extends ExternalCallsOptions {
   readonly writer: Writer;
   readonly limits: StateLimits;
   readonly newWriteId: () => string;
+  /** Absent: nothing is counted. */
+  readonly metrics?: Metrics | undefined;
 }
 
 type RestoreAction = Extract<WriteRequest['action'], { readonly verb: 'restore' }>;
@@ -77,7 +81,7 @@ export class Transfers {
     const { reader, writer } = this.#options;
     const provider = this.#provider();
     const request = this.#parseRequest(id, options);
-    const action = await this.#fetch(provider, request.id);
+    const action = await this.#fetchMetered(provider, request.id);
     if (action === undefined) throw new ContextNotFoundError(request.id);
     const { epoch, version, changed, delta } = await writer.submit({ ...request, action });
     return { contextId: request.id, epoch, version, changed, delta, context: () => reader.get(request.id) };
@@ -122,7 +126,8 @@ export class Transfers {
     const { context, ttlMs } = found;
     const record = toExported(context, ttlMs);
     const to: Callee = { role: 'exporter', name: exporter.name, id };
-    await this.#calls.make(to, (call) => exporter.exportContext(record, call), signal);
+    const hand = () => this.#calls.make(to, (call) => exporter.exportContext(record, call), signal);
+    await meterExternal(this.#options.metrics, 'exporter', hand, signal);
     return { epoch: context.epoch, version: context.version };
   }
 
@@ -135,6 +140,10 @@ export class Transfers {
       expectedEpoch: parseEpoch('expectedEpoch', options.expectedEpoch),
       origin: parseLabel('origin', options.origin),
     };
+  }
+
+  #fetchMetered(provider: Provider, id: string): Promise<RestoreAction | undefined> {
+    return meterExternal(this.#options.metrics, 'provider', () => this.#fetch(provider, id));
   }
 
   /**
@@ -158,9 +167,10 @@ export class Transfers {
   async #fill(id: string, gap: Gap): Promise<void> {
     const { writer, newWriteId, logger } = this.#options;
     try {
-      const action = await this.#fetch(this.#provider(), id);
+      const action = await this.#fetchMetered(this.#provider(), id);
       if (action === undefined) return;
-      await writer.submit({ id, writeId: newWriteId(), action: { ...action, gap } });
+      const request = { id, writeId: newWriteId(), action: { ...action, gap } };
+      await meterWrite(this.#options.metrics, 'fill', () => writer.submit(request));
     } catch (error) {
       // Something else is there by now, and counts.
       if (error instanceof VersionConflictError) return;

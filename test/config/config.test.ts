@@ -34,6 +34,20 @@ async function refusal(sources: Parameters<typeof load>[0]): Promise<string> {
 const defaults = {
   host: '127.0.0.1',
   port: 4000,
+  metricsPort: null,
+  metricsHost: '127.0.0.1',
+  allowAnonymous: false,
+  apiKeysFile: null,
+  jwtSecret: null,
+  jwtPublicKeyFile: null,
+  jwksUrl: null,
+  jwtAlgorithms: 'auto',
+  jwtIssuer: null,
+  jwtAudience: [],
+  jwtClockToleranceMs: 5_000,
+  jwtRequireExpiry: true,
+  jwtViewerClaim: 'sub',
+  jwtGrantsClaim: 'chord',
   backend: 'lmdb',
   dataDir: './chord-data',
   cacheBytes: 67_108_864,
@@ -72,7 +86,24 @@ const defaults = {
   slowReaderTimeoutMs: 60_000,
   drainDelayMs: 0,
   drainTimeoutMs: 10_000,
+  authGraceMs: 30_000,
   maxRequestBytes: 8_388_608,
+  maxQueryTokens: 2_000,
+  maxQueryDepth: 15,
+  maxQueryAliases: 100,
+  maxQueryCost: 10_000,
+  queryTimeoutMs: 60_000,
+  requestTimeoutMs: 60_000,
+  connectionInitTimeoutMs: 3_000,
+  maxConnections: 50_000,
+  maxSubscriptionsPerConnection: 1_000,
+  maxConnectionsPerViewer: null,
+  maxSubscriptionsPerViewer: null,
+  requestsPerSecond: null,
+  writesPerSecond: null,
+  corsOrigins: [],
+  trustedDocumentsFile: null,
+  introspection: true,
   graphiql: true,
   logLevel: 'info',
   logFormat: 'auto',
@@ -438,7 +469,7 @@ describe('what is printed', () => {
   test('the table for the documentation has one well-formed row per option', () => {
     const rows = configTableMarkdown().trimEnd().split('\n');
     const named = rows.slice(2).map((row) => /^\| `(\w+)` \|/.exec(row)?.[1]);
-    expect(named).toEqual([...names, 'deltaFormatter', 'timeProvider']);
+    expect(named).toEqual([...names, 'deltaFormatter', 'timeProvider', 'authenticate']);
     expect(new Set(rows.map((row) => row.split('|').length))).toEqual(new Set([9]));
   });
 

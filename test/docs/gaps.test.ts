@@ -68,13 +68,13 @@ test('a client further behind than is ever merged is told SMALLER, whatever beca
 });
 
 test.each([
-  ['10,000 tokens', `{${' __typename'.repeat(9_998)} }`, `{${' __typename'.repeat(9_999)} }`],
-  ['500 levels', nested(500), nested(501)],
-])('a document of %s is read, and one of more does not parse', async (_, largest, tooLarge) => {
+  ['2,000 tokens', `{${' __typename'.repeat(1_998)} }`, `{${' __typename'.repeat(1_999)} }`, 'maxQueryTokens'],
+  ['500 levels', nested(500), nested(501), 'GRAPHQL_PARSE_FAILED'],
+])('a document of %s is read, and one of more does not parse', async (_, largest, tooLarge, refusal) => {
   const { url } = await startApp();
-  expect(JSON.stringify(await post(url, { query: largest }))).not.toContain('GRAPHQL_PARSE_FAILED');
+  expect(JSON.stringify(await post(url, { query: largest }))).not.toContain(refusal);
   const { errors } = await post(url, { query: tooLarge });
-  expect(errors?.[0]?.extensions).toMatchObject({ code: 'GRAPHQL_PARSE_FAILED' });
+  expect(Object.values(errors?.[0]?.extensions ?? {})).toContain(refusal);
 });
 
 /** A query with so many brackets open at once: of the selection, the arguments and a list in a list. */

@@ -80,12 +80,12 @@ describe('every refused request has a code of the closed list', () => {
 
   test('a document of too many tokens', async () => {
     const { errors } = await openGraphQL().run(`{ ${'__typename '.repeat(20_000)} }`);
-    expect(onlyError(errors).extensions).toMatchObject({ code: 'GRAPHQL_PARSE_FAILED' });
+    expect(onlyError(errors).extensions).toMatchObject({ code: 'LIMIT_EXCEEDED', option: 'maxQueryTokens' });
   });
 
   test.each([
     ['selections', (depth: number) => '{ a '.repeat(depth) + '}'.repeat(depth)],
-    ['fragments', (depth: number) => `{ ${'... on Query { '.repeat(depth)} __typename ${'}'.repeat(depth)} }`],
+    ['fragments', (depth: number) => `{ ${'... { '.repeat(depth)} __typename ${'}'.repeat(depth)} }`],
     ['lists', (depth: number) => `{ context(id: ${'['.repeat(depth)}${']'.repeat(depth)}) { id } }`],
     [
       'objects',

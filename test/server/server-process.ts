@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { AppOptions } from '../../src/app.ts';
-import type { ServerStats } from '../../src/server/server.ts';
+import type { ServerStats } from '../../src/server/stats.ts';
 import type { ChordStats } from '../../src/service/chord.ts';
 import { ForkedServer } from '../support/forked-server.ts';
 import { soon } from '../support/wait.ts';

@@ -1,7 +1,13 @@
+import { openToAll } from '../../src/access/credentials.ts';
 import { type App, type AppOptions, createApp } from '../../src/app.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import { type ChordOptions, createService } from '../../src/chord.ts';
+import { systemClock } from '../../src/clock.ts';
+import { completeOptions } from '../../src/config/complete.ts';
 import type { Logger } from '../../src/observability/logger.ts';
+import { Doorkeeper } from '../../src/server/doorkeeper.ts';
+import { Origins } from '../../src/server/origin.ts';
+import { Quotas } from '../../src/server/quotas.ts';
 import { EventStreams } from '../../src/server/sse.ts';
 import { createGraphQLServer } from '../../src/server/yoga.ts';
 import type { ChordService } from '../../src/service/service.ts';
@@ -88,11 +94,21 @@ export function openGraphQL(
   const chord = createService(options);
   const logger = new RecordingLogger();
   const yoga = createGraphQLServer({
-    chord,
+    doorkeeper: new Doorkeeper({
+      chord,
+      authenticator: openToAll,
+      clock: systemClock,
+      authGraceMs: 0,
+      logger,
+      graphiql: false,
+    }),
     logger,
     streams: new EventStreams(logger),
     graphiql: false,
     maxRequestBytes: given.maxRequestBytes ?? 8_388_608,
+    origins: new Origins([]),
+    quotas: new Quotas(completeOptions({}), systemClock),
+    limits: completeOptions({}),
   });
   const send: GraphQLHarness['post'] = async (body, headers = {}) => {
     const response = await yoga.fetch('http://chord.test/graphql', {

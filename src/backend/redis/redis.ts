@@ -33,6 +33,7 @@ import { Announcements } from './announcements/announcements.ts';
 import { announcementFrom, deltaFrom, type Entry, headFrom, isLive, positionFrom } from './codec.ts';
 import { Commits } from './commits.ts';
 import { RedisClient } from './connection/client.ts';
+import type { ConnectionEvent } from './connection/link.ts';
 import type { Log } from './connection/log.ts';
 import { parseRedisUrls } from './connection/target.ts';
 import { Contexts } from './contexts.ts';
@@ -55,6 +56,8 @@ export interface RedisOptions {
   readonly cacheBytes?: number | undefined;
   /** Told of what operators should know, in one line each. */
   readonly onLog?: Log | undefined;
+  /** Told what becomes of the connections for commands. */
+  readonly onConnection?: ((event: ConnectionEvent) => void) | undefined;
 }
 
 /** At most so many deltas are dropped in one step: Redis does nothing else meanwhile. */
@@ -82,9 +85,10 @@ export class RedisBackend implements Backend {
     timeoutMs = 5_000,
     cacheBytes = 64 * 1024 * 1024,
     onLog,
+    onConnection,
   }: RedisOptions) {
     if (!Array.isArray(urls)) throw new TypeError('RedisBackend.open needs `urls`, a list of texts.');
-    this.#client = new RedisClient({ target: parseRedisUrls(urls), timeoutMs, onLog });
+    this.#client = new RedisClient({ target: parseRedisUrls(urls), timeoutMs, onLog, onConnection });
     this.#store = new RedisStore({
       client: this.#client,
       prefix,

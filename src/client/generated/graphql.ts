@@ -88,6 +88,8 @@ type ErrorFields_LimitExceededError_Fragment = { __typename: 'LimitExceededError
 
 type ErrorFields_NotConfiguredError_Fragment = { __typename: 'NotConfiguredError', option: string, message: string };
 
+type ErrorFields_UnauthenticatedError_Fragment = { __typename: 'UnauthenticatedError', message: string };
+
 type ErrorFields_VersionConflictError_Fragment = { __typename: 'VersionConflictError', contextId: string, currentVersion: number | null, currentEpoch: string | null, message: string };
 
 export type ErrorFieldsFragment =
@@ -97,6 +99,7 @@ export type ErrorFieldsFragment =
   | ErrorFields_InvalidStateError_Fragment
   | ErrorFields_LimitExceededError_Fragment
   | ErrorFields_NotConfiguredError_Fragment
+  | ErrorFields_UnauthenticatedError_Fragment
   | ErrorFields_VersionConflictError_Fragment
 ;
 

@@ -27,6 +27,7 @@ export interface RedisClientOptions {
   readonly timeoutMs: number;
   /** Told what operators should know, in one line each. */
   readonly onLog?: Log | undefined;
+  readonly onConnection?: RouteEvents['onConnection'];
 }
 
 /** A command and its arguments. */
@@ -63,12 +64,12 @@ export class RedisClient {
   /** Connects in the background. */
   constructor(options: RedisClientOptions) {
     this.options = options;
-    const { target, timeoutMs, onLog } = options;
+    const { target, timeoutMs, onLog, onConnection } = options;
     const log: Log = (line) => {
       if (this.#closing === undefined) onLog?.(line);
     };
     this.#refusals = new Refusals(log);
-    const events: RouteEvents = { onChange: () => this.#sendWaiting(), onLog: log };
+    const events: RouteEvents = { onChange: () => this.#sendWaiting(), onLog: log, onConnection };
     this.#route =
       target.kind === 'cluster'
         ? new ClusterRoute(target, { timeoutMs, events })

@@ -140,6 +140,7 @@ export class ClusterRoute implements Route {
       isTls: this.#isTls,
       timeoutMs: this.#timeoutMs,
       onChange: () => this.#change(link),
+      onConnection: this.#events.onConnection,
     });
     this.#links.set(server, link);
   }

@@ -14,6 +14,9 @@ export type LinkState =
   /** Somebody has to change something: the URL, the server, or a right. */
   | { readonly kind: 'mistake'; readonly problem: string };
 
+/** What became of a connection for commands: `left`: we ended it ourselves, and connect anew. */
+export type ConnectionEvent = 'made' | 'lost' | 'left';
+
 /** What a link is to, and whom it tells. */
 export interface LinkOptions {
   /** As operators know it. */
@@ -23,6 +26,7 @@ export interface LinkOptions {
   /** How long a call may take. */
   readonly timeoutMs: number;
   readonly onChange: (link: Link) => void;
+  readonly onConnection?: ((event: ConnectionEvent) => void) | undefined;
 }
 
 /** A command that knows whether it was written to a connection: one that was not has certainly done nothing. */
@@ -230,6 +234,10 @@ export class Link {
   }
 
   #change(state: LinkState): void {
+    const { onConnection } = this.#options;
+    const wasUp = this.#state.kind === 'up';
+    if (state.kind === 'up' && !wasUp) onConnection?.('made');
+    if (state.kind !== 'up' && wasUp) onConnection?.(state.kind === 'down' && state.isLeft === true ? 'left' : 'lost');
     this.#state = state;
     this.#options.onChange(this);
   }

@@ -1,6 +1,6 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { retryDelayMs } from './backoff.ts';
-import type { Link } from './link.ts';
+import type { ConnectionEvent, Link } from './link.ts';
 import type { Log } from './log.ts';
 import type { RedisTarget } from './target.ts';
 
@@ -35,6 +35,8 @@ export interface RouteEvents {
   onChange(): void;
   /** A server cannot be reached or used, or can be again. Once per change. */
   onLog: Log;
+  /** Absent: nobody counts them. */
+  readonly onConnection?: ((event: ConnectionEvent) => void) | undefined;
 }
 
 /** Options of every connection. The shape of replies is not among them: it is a type of its own in ioredis. */

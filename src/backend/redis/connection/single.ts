@@ -60,6 +60,7 @@ export class SingleRoute implements Route {
       isTls: target.tls,
       timeoutMs,
       onChange: () => this.#change(),
+      onConnection: events.onConnection,
     });
     this.connection.on('end', () => this.#begin());
     if (target.kind === 'sentinel') {

@@ -1,0 +1,36 @@
+import { anonymous, type Viewer } from './viewer.ts';
+
+/** What a client brought to say who it is: a request's headers, and on a WebSocket `connectionParams` as well. */
+export interface Credentials {
+  /** A header's value, by its name in lower case. */
+  readonly header: (name: string) => string | undefined;
+  /** The payload of `connection_init`, untrusted. Its texts outrank the headers of the upgrade. */
+  readonly connectionParams?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * Finds out who asks.
+ *
+ * @throws UnauthenticatedError for credentials that are missing or do not hold; BackendUnavailableError when that cannot
+ * be known now.
+ */
+export type Authenticate = (credentials: Credentials) => Promise<Viewer>;
+
+/** Whoever authenticates. */
+export interface Authenticator {
+  readonly authenticate: Authenticate;
+  /** Everybody is let in, as `anonymous`: there is nothing to authenticate with. */
+  readonly isOpen: boolean;
+  /** Ends what it watches. */
+  close(): void;
+}
+
+/** Lets everybody in. */
+export const openToAll: Authenticator = { authenticate: async () => anonymous, isOpen: true, close: () => undefined };
+
+/** The token of `Authorization: Bearer …` (RFC 6750, 2.1), from `connectionParams` first. */
+export function bearerToken({ header, connectionParams }: Credentials): string | undefined {
+  const param = connectionParams?.['authorization'] ?? connectionParams?.['Authorization'];
+  const value = typeof param === 'string' ? param : header('authorization');
+  return value === undefined ? undefined : /^bearer +(\S+) *$/i.exec(value)?.[1];
+}

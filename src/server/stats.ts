@@ -1,0 +1,4 @@
+/** How many transports are in use. */
+export interface ServerStats {
+  readonly webSockets: number;
+}
