@@ -8,7 +8,6 @@ import { show, suggestion } from './config/words.ts';
 import { type DeltaFormatter, flatFormatter } from './delta/format.ts';
 import type { Exporter, Provider } from './external/external.ts';
 import { type Logger, silentLogger } from './observability/logger.ts';
-import type { Metrics } from './observability/metrics.ts';
 import type { Chord } from './service/chord.ts';
 import { ChordService, type ServiceOptions } from './service/service.ts';
 
@@ -104,7 +103,7 @@ export function createChord(options: ChordOptions = {}): Chord {
 export function createService(
   options: ChordOptions,
   open: () => Backend = () => new MemoryBackend(),
-  metrics?: Metrics,
+  { metrics, tracing }: Pick<ServiceOptions, 'metrics' | 'tracing'> = {},
 ): ChordService {
   const { backend, clock, deltaFormatter, logger, exporter, provider, ...values } = options;
   for (const name of Object.keys(values)) {
@@ -118,6 +117,7 @@ export function createService(
     deltaFormatter: assertPart('deltaFormatter', deltaFormatter, 'function') ?? flatFormatter,
     logger: assertPart('logger', logger, 'object') ?? silentLogger,
     metrics,
+    tracing,
     exporter: assertPart('exporter', exporter, 'object'),
     provider: assertPart('provider', provider, 'object'),
     // What is refused above leaves no store open.

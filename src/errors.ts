@@ -113,10 +113,10 @@ export class BackendUnavailableError extends ChordError {
   }
 }
 
-/** The verb needs an exporter or a provider, and none is configured. */
+/** The verb needs what no option sets: an exporter, a provider, or a way to say who asks. */
 export class NotConfiguredError extends ChordError {
   readonly code = 'NOT_CONFIGURED';
-  /** The name of the configuration option. */
+  /** The name of an option that would. */
   readonly option: string;
 
   constructor(option: string) {

@@ -3,8 +3,8 @@ export type { Credentials } from './access/credentials.ts';
 export type { Grant, Verb } from './access/grants.ts';
 export type { OwnAuthenticate } from './access/own.ts';
 export type { ViewerDescription } from './access/viewer.ts';
-export type { App, AppOptions } from './app.ts';
-export { createApp } from './app.ts';
+export type { App, AppOptions } from './app/app.ts';
+export { createApp } from './app/app.ts';
 export type {
   Absent,
   Announcement,
@@ -23,7 +23,9 @@ export type {
   KnownContext,
   Lease,
   ListOptions,
+  Note,
   Outcome,
+  RateOptions,
   ReadOptions,
   Step,
   Tombstone,

@@ -1,8 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createApiKey } from './access/api-keys.ts';
-import { type App, type AppOptions, createApp, renewStore } from './app.ts';
+import { type App, type AppOptions, createApp, renewStore } from './app/app.ts';
 import { systemClock } from './clock.ts';
 import { type Config, loadConfig } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -13,6 +12,7 @@ import { codeOf } from './config/words.ts';
 import type { DeltaFormatter } from './delta/format.ts';
 import { DataDirectoryError, RedisStoreError } from './errors.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
+import { packageVersion } from './version.ts';
 
 /*
  * The command. Exit codes: 0 it ended as asked, 1 it failed, 2 it was started with something that cannot be used.
@@ -189,10 +189,4 @@ function refuse(error: unknown): never {
 function fail(message: string, exitCode: number): never {
   process.stderr.write(`chord: ${message}\n`);
   process.exit(exitCode);
-}
-
-function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  // Our own package.json, which has one.
-  return String((manifest as { readonly version?: unknown }).version);
 }

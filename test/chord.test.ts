@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createApp } from '../src/app.ts';
+import { createApp } from '../src/app/app.ts';
 import { createChord } from '../src/chord.ts';
 import { ConfigError } from '../src/config/config-error.ts';
 import type { OptionValues } from '../src/config/table.ts';

@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createApp } from '../src/app.ts';
+import { createApp } from '../src/app/app.ts';
 import { RecordingLogger } from './support/app.ts';
 import { rejectionOf } from './support/chord.ts';
 import { builtCopy, Command, stopCommands } from './support/command.ts';

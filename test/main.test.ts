@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { get } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { build, builtCopy, Command, checkout, stopCommands } from './support/command.ts';
+import { createCertificate } from './support/redis/certificate.ts';
 
 /* The command as its users run it: a copy of the checkout, built by the project's own script, in a process of its own. */
 let home: string;
@@ -25,12 +28,12 @@ async function serving(args: readonly string[] = [], env: Record<string, string>
   return { command, endpoint, live: new URL('/live', endpoint) };
 }
 
-/** The command around an app that misbehaves: the build with another app.js in it. */
+/** The command around an app that misbehaves: the build with another app in it. */
 function withApp(body: string, args: readonly string[] = []): Command {
   const dist = mkdtempSync(join(home, 'faulty-'));
   cpSync(join(home, 'dist'), dist, { recursive: true });
   writeFileSync(
-    join(dist, 'app.js'),
+    join(dist, 'app/app.js'),
     `const url = 'http://127.0.0.1:4000';
      export const createApp = (options) => ({ start: async () => ({ url, isReady: true }), stop: async () => {}, ${body} });
      export const renewStore = undefined;
@@ -67,6 +70,16 @@ describe('without serving', () => {
       ['--exporter', 'webhook'],
       { CHORD_WEBHOOK_EXPORT_URL: 'hush', CHORD_WEBHOOK_SECRET: 'hush' },
       'CHORD_WEBHOOK_EXPORT_URL: expected a URL of http or https.',
+    ],
+    [
+      ['--tls-cert-file', 'cert.pem', '--tls-key-file', 'key.pem'],
+      {},
+      "--tls-cert-file: cert.pem: ENOENT: no such file or directory, open 'cert.pem'",
+    ],
+    [
+      [],
+      { CHORD_TRUSTED_PROXIES: '10.0.0.0/33' },
+      'CHORD_TRUSTED_PROXIES is ["10.0.0.0/33"]; expected addresses, ranges like 10.0.0.0/8, loopback or private, separated by commas (in the file an array of texts), or none.',
     ],
     [['--prot=1'], {}, 'There is no flag --prot. Did you mean --port? See --help.'],
   ])('a wrong value ends the start with code 2 and one line: %j %j', async (args, env, line) => {
@@ -105,6 +118,18 @@ describe('serving', () => {
     const { command } = await serving();
     command.kill('SIGINT');
     command.kill('SIGINT');
+    expect(await command.exit).toBe(0);
+  });
+
+  test('with a certificate it says where it is by https, and answers there', async () => {
+    const { certPath, keyPath, pem } = await createCertificate(home);
+    const command = chord(['--port', '0', '--tls-cert-file', certPath], { CHORD_TLS_KEY_FILE: keyPath });
+    const [endpoint] = await command.printed(/https:\/\/127\.0\.0\.1:\d+\/graphql/);
+    expect(command.stdout).toContain(`GraphiQL is at ${endpoint}`);
+    const [answer] = (await once(get(new URL('/ready', endpoint), { ca: pem }), 'response')) as [IncomingMessage];
+    answer.resume();
+    expect(answer.statusCode).toBe(200);
+    command.kill('SIGTERM');
     expect(await command.exit).toBe(0);
   });
 

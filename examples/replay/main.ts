@@ -7,7 +7,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { createApp } from '../../src/app.ts';
+import { createApp } from '../../src/app/app.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { histories as ownHistories } from '../../test/fixtures/histories.ts';
 import { loadHistories } from '../../test/support/histories.ts';

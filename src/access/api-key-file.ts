@@ -21,8 +21,13 @@ export class ApiKeyFileError extends Error {
 /** Longest id of a viewer, in UTF-16 code units: it is a key of maps and of Redis. */
 export const maxViewerIdLength = 256;
 
+/** Well-formed, so that two ids are never the same key somewhere else. */
+export function isViewerId(id: unknown): id is string {
+  return typeof id === 'string' && id !== '' && id.length <= maxViewerIdLength && id.isWellFormed();
+}
+
 const fields = {
-  id: [z.string().min(1).max(maxViewerIdLength), `a text of 1 to ${maxViewerIdLength} characters`],
+  id: [z.custom(isViewerId), `a text of 1 to ${maxViewerIdLength} characters`],
   sha256: [z.string().regex(/^[0-9a-f]{64}$/i), '64 hexadecimal digits (the digest of the key, never the key itself)'],
   grants: [z.custom((value) => parseGrants(value) !== undefined), expectedGrants],
   expiresAt: [z.iso.datetime({ offset: true }).optional(), 'a moment such as 2030-01-31T12:00:00Z'],

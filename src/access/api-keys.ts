@@ -40,6 +40,9 @@ export class ApiKeys {
   readonly #logger: Logger;
   readonly #closed = new AbortController();
   #viewers: ReadonlyMap<string, Viewer>;
+  /** By which key somebody came in. */
+  readonly #digests = new WeakMap<Viewer, string>();
+  readonly #listeners: (() => void)[] = [];
   /** The text that was looked at last; undefined when it could not be read. */
   #text: string | undefined;
   /** What was logged last, and has not ended since. */
@@ -66,7 +69,27 @@ export class ApiKeys {
 
   /** Whom a key stands for, also one that has run out. Undefined: there is no such key. */
   find(key: string): Viewer | undefined {
-    return this.#viewers.get(digestOf(key));
+    const digest = digestOf(key);
+    const viewer = this.#viewers.get(digest);
+    if (viewer !== undefined) this.#digests.set(viewer, digest);
+    return viewer;
+  }
+
+  /**
+   * A viewer as the entry of its key is now; undefined: there is no such entry any more, or it is somebody else's. One
+   * that came in otherwise stays as it is.
+   */
+  currentViewer(viewer: Viewer): Viewer | undefined {
+    const digest = this.#digests.get(viewer);
+    if (digest === undefined) return viewer;
+    const now = this.#viewers.get(digest);
+    if (now !== undefined) this.#digests.set(now, digest);
+    return now?.id === viewer.id ? now : undefined;
+  }
+
+  /** Calls whenever the file has changed. */
+  listen(onChange: () => void): void {
+    this.#listeners.push(onChange);
   }
 
   /** Looks no more. */
@@ -90,6 +113,7 @@ export class ApiKeys {
       this.#viewers = parseApiKeys(text);
       this.#problem = undefined;
       this.#logger.info('API keys read again', { keys: this.#viewers.size });
+      for (const listener of this.#listeners) listener();
     } catch (error) {
       const problem = messageOf(error);
       if (problem === this.#problem) return;

@@ -2,7 +2,14 @@
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import { ApiKeys, apiKeyPrefix } from './api-keys.ts';
-import { type Authenticate, type Authenticator, bearerToken, type Credentials, openToAll } from './credentials.ts';
+import {
+  type Authenticate,
+  type Authenticator,
+  bearerToken,
+  type Credentials,
+  fixedCredentials,
+  openToAll,
+} from './credentials.ts';
 import { createJwtVerifier, type JwtConfig } from './jwt.ts';
 import { isLoopback } from './loopback.ts';
 import { askOwn, type OwnAuthenticate } from './own.ts';
@@ -34,7 +41,12 @@ export function createAuthenticator(config: AccessConfig, parts: AuthenticatorPa
   const { clock, logger, authenticate: own } = parts;
   assertOneKey(config);
   if (own !== undefined) {
-    return { authenticate: inTime(askOwn(own, parts), clock), isOpen: false, close: () => undefined };
+    return {
+      ...fixedCredentials,
+      authenticate: inTime(askOwn(own, parts), clock),
+      isOpen: false,
+      close: () => undefined,
+    };
   }
   const verifyToken = hasTokens(config) ? createJwtVerifier(config, parts) : undefined;
   if (config.jwksUrl !== null && config.jwtAudience.length === 0) {
@@ -50,7 +62,13 @@ export function createAuthenticator(config: AccessConfig, parts: AuthenticatorPa
     if (viewer === undefined) throw invalid();
     return viewer;
   };
-  return { authenticate: inTime(authenticate, clock), isOpen: false, close: () => keys?.close() };
+  return {
+    authenticate: inTime(authenticate, clock),
+    isOpen: false,
+    currentViewer: (viewer) => (keys === undefined ? viewer : keys.currentViewer(viewer)),
+    listen: (onChange) => keys?.listen(onChange),
+    close: () => keys?.close(),
+  };
 }
 
 /** Whoever sends no credentials may do everything, so nobody else must be able to send anything. */

@@ -21,12 +21,27 @@ export interface Authenticator {
   readonly authenticate: Authenticate;
   /** Everybody is let in, as `anonymous`: there is nothing to authenticate with. */
   readonly isOpen: boolean;
+  /** A viewer that it let in, as it would now; undefined: it would not any more. */
+  currentViewer(viewer: Viewer): Viewer | undefined;
+  /** Calls whenever `currentViewer` may answer something else. */
+  listen(onChange: () => void): void;
   /** Ends what it watches. */
   close(): void;
 }
 
+/** For credentials that say themselves until when they hold. */
+export const fixedCredentials: Pick<Authenticator, 'currentViewer' | 'listen'> = {
+  currentViewer: (viewer) => viewer,
+  listen: () => undefined,
+};
+
 /** Lets everybody in. */
-export const openToAll: Authenticator = { authenticate: async () => anonymous, isOpen: true, close: () => undefined };
+export const openToAll: Authenticator = {
+  ...fixedCredentials,
+  authenticate: async () => anonymous,
+  isOpen: true,
+  close: () => undefined,
+};
 
 /** The token of `Authorization: Bearer …` (RFC 6750, 2.1), from `connectionParams` first. */
 export function bearerToken({ header, connectionParams }: Credentials): string | undefined {

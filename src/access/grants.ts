@@ -31,6 +31,8 @@ export interface IdSet {
   has(id: string): boolean;
   /** The same in prefixes, none of which begins with another; an exact id is among `ids`. Null: only `has` tells. */
   readonly parts: { readonly ids: readonly string[]; readonly prefixes: readonly string[] } | null;
+  /** Of the ids of `parts`, those that are not in the set. Absent: none. */
+  readonly except?: ReadonlySet<string> | undefined;
 }
 
 type Matcher = (id: string) => boolean;
@@ -64,6 +66,12 @@ export function idsOf(grants: readonly Grant[], wanted: readonly Verb[]): IdSet 
 export const allIds: IdSet = { has: () => true, parts: { ids: [], prefixes: [''] } };
 
 const nothing: IdSet = { has: () => false, parts: { ids: [], prefixes: [] } };
+
+/** The set without some ids. */
+export function withoutIds(set: IdSet, except: ReadonlySet<string>): IdSet {
+  if (except.size === 0) return set;
+  return { has: (id) => !except.has(id) && set.has(id), parts: set.parts, except };
+}
 
 /** One whose members only a function knows. */
 export function idsWhere(has: (id: string) => boolean): IdSet {

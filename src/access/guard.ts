@@ -34,19 +34,35 @@ export type Verbs = Pick<
 >;
 
 /**
+ * By what is known: how a process is must be told also while its store is away.
+ *
+ * @throws UnauthenticatedError, ForbiddenError
+ */
+export function assertAdmin(session: Session): void {
+  session.assertCurrent();
+  if (!session.viewer.isAdmin) throw new ForbiddenError();
+}
+
+/** For what changes something. @throws what `assertAdmin` throws, BackendUnavailableError */
+export async function requireAdmin(session: Session): Promise<void> {
+  await session.ensureFresh();
+  assertAdmin(session);
+}
+
+/**
  * @returns verbs that throw ForbiddenError where the viewer, as it then is, may not call them.
  */
 export function guard(chord: ChordService, session: Session): Verbs {
   if (session.viewer === anonymous) return chord;
   const mayRead = (id: string) => session.mayRead(id);
-  const require = (verb: Verb, id: string) => {
+  const current = async () => {
+    await session.ensureFresh();
     session.assertCurrent();
-    // Arguments are checked behind; until then they may be anything.
-    if (typeof id !== 'string' || !session.viewer.ids(verb).has(id)) throw new ForbiddenError();
   };
-  const requireAdmin = () => {
-    session.assertCurrent();
-    if (!session.viewer.isAdmin) throw new ForbiddenError();
+  const require = async (verb: Verb, id: string) => {
+    await current();
+    // Arguments are checked behind; until then they may be anything.
+    if (typeof id !== 'string' || !session.may(verb, id)) throw new ForbiddenError();
   };
   /** A conflict, as far as it may be seen. */
   const withoutPosition = async <T>(id: string, write: Promise<T>): Promise<T> => {
@@ -65,72 +81,69 @@ export function guard(chord: ChordService, session: Session): Verbs {
   };
   return {
     setContext: async (id, ...rest) => {
-      require('write', id);
+      await require('write', id);
       return seen(id, chord.setContext(id, ...rest));
     },
     updateContext: async (id, ...rest) => {
-      require('write', id);
+      await require('write', id);
       return seen(id, chord.updateContext(id, ...rest));
     },
     deleteContext: async (id, ...rest) => {
-      require('delete', id);
+      await require('delete', id);
       return withoutPosition(id, chord.deleteContext(id, ...rest));
     },
     getContext: async (id) => {
-      require('read', id);
+      await require('read', id);
       return chord.getContext(id);
     },
     syncContext: async (id, ...rest) => {
-      require('read', id);
+      await require('read', id);
       return chord.syncContext(id, ...rest);
     },
     follow: (id, position, options) => {
-      const permit = session.permit(id);
-      const signals = [permit.signal, ...(options?.signal ? [options.signal] : [])];
-      try {
-        return new PermittedEvents(chord.follow(id, position, { signal: AbortSignal.any(signals) }), permit);
-      } catch (error) {
-        permit.release();
-        throw error;
-      }
+      const follow = (own: AbortSignal) => {
+        const signal = options?.signal ? AbortSignal.any([own, options.signal]) : own;
+        return chord.follow(id, position, { ...options, signal });
+      };
+      return new PermittedEvents({ session, id, follow });
     },
     listContexts: async (options) => {
-      session.assertCurrent();
-      return chord.listContexts(options, session.viewer.ids('list', 'read'));
+      await current();
+      return chord.listContexts(options, session.ids('list', 'read'));
     },
     listDeltas: async (options) => {
       const id = options?.contextId ?? undefined;
-      session.assertCurrent();
-      if (id === undefined) return chord.listDeltas(options, session.viewer.ids('list', 'read'));
-      require('read', id);
+      await current();
+      if (id === undefined) return chord.listDeltas(options, session.ids('list', 'read'));
+      await require('read', id);
       return chord.listDeltas(options);
     },
     exportContext: async (id) => {
-      require('export', id);
+      await require('export', id);
       return chord.exportContext(id);
     },
     restoreContext: async (id, ...rest) => {
-      require('restore', id);
+      await require('restore', id);
       return seen(id, chord.restoreContext(id, ...rest));
     },
     runCleanup: async (options) => {
-      requireAdmin();
+      await requireAdmin(session);
       return chord.runCleanup(options);
     },
     startCleanup: async (options) => {
-      requireAdmin();
+      await requireAdmin(session);
       return chord.startCleanup(options);
     },
     stopCleanup: async () => {
-      requireAdmin();
+      await requireAdmin(session);
       return chord.stopCleanup();
     },
     updateCleanup: async (options) => {
-      requireAdmin();
+      await requireAdmin(session);
       return chord.updateCleanup(options);
     },
     cleanupStatus: () => {
-      requireAdmin();
+      assertAdmin(session);
       return chord.cleanupStatus();
     },
     formatDelta: (delta) => chord.formatDelta(delta),

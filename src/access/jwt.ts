@@ -1,7 +1,7 @@
 /** JSON Web Tokens (RFC 7519), as RFC 8725 wants them checked: who sent one, and what they may. */
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { lastMomentMs } from '../clock.ts';
-import { maxViewerIdLength } from './api-key-file.ts';
+import { isViewerId } from './api-key-file.ts';
 import { parseGrants } from './grants.ts';
 import type { RemoteKeysOptions } from './jwks.ts';
 import { createJwtKeys, type JwtKeyConfig, type JwtKeys } from './jwt-keys.ts';
@@ -45,7 +45,7 @@ export function createJwtVerifier(config: JwtConfig, options: RemoteKeysOptions)
 
   const viewerOf = (claims: JWTPayload): Viewer => {
     const id = claims[jwtViewerClaim];
-    if (typeof id !== 'string' || id === '' || id.length > maxViewerIdLength) throw new RefusedToken('viewer claim');
+    if (!isViewerId(id)) throw new RefusedToken('viewer claim');
     const given = claims[jwtGrantsClaim];
     const grants = given === undefined ? [] : parseGrants(given);
     if (grants === undefined) {
@@ -55,7 +55,9 @@ export function createJwtVerifier(config: JwtConfig, options: RemoteKeysOptions)
     }
     const expiresAtMs =
       claims.exp === undefined ? null : Math.min(Math.floor((claims.exp + tolerance) * 1_000), lastMomentMs);
-    return createViewer({ id, grants, expiresAtMs });
+    // Whoever issues tokens may be behind our time, or ahead of it.
+    const issuedAtMs = claims.iat === undefined ? null : Math.max(0, Math.floor((claims.iat - tolerance) * 1_000));
+    return createViewer({ id, grants, expiresAtMs, issuedAtMs });
   };
 
   return async (token) => {

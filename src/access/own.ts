@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Clock, lastMomentMs } from '../clock.ts';
 import { BackendUnavailableError } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
-import { maxViewerIdLength } from './api-key-file.ts';
+import { isViewerId } from './api-key-file.ts';
 import type { Authenticate, Credentials } from './credentials.ts';
 import { parseGrants } from './grants.ts';
 import { invalid, unknowable } from './refusals.ts';
@@ -21,10 +21,11 @@ export type OwnAuthenticate = (
 const ownTimeoutMs = 10_000;
 
 const description = z.object({
-  id: z.string().min(1).max(maxViewerIdLength),
+  id: z.custom(isViewerId),
   grants: z.custom((value) => value === undefined || parseGrants(value) !== undefined).optional(),
   may: z.custom((value) => value === undefined || typeof value === 'function').optional(),
   expiresAtMs: z.number().min(0).max(lastMomentMs).nullish(),
+  issuedAtMs: z.number().min(0).max(lastMomentMs).nullish(),
 });
 
 /** Asks the function, in bounded time, and believes no answer before it is checked. */

@@ -1,36 +1,57 @@
 import type { ContextEvent } from '../model.ts';
 import type { ContextEvents } from '../service/chord.ts';
-import type { Permit } from './session.ts';
+import type { Permit, Session } from './session.ts';
 
 type Turn = IteratorResult<ContextEvent, undefined>;
 
-/** A subscription while it is permitted: what waits unsent when that ends is not handed out. */
-export class PermittedEvents implements ContextEvents {
-  readonly #events: ContextEvents;
-  readonly #permit: Permit;
+/** Of which context, for whom. */
+export interface PermittedEventsOptions {
+  readonly session: Session;
+  readonly id: string;
+  /** The events, until the signal aborts. */
+  readonly follow: (signal: AbortSignal) => ContextEvents;
+}
 
-  constructor(events: ContextEvents, permit: Permit) {
-    this.#events = events;
-    this.#permit = permit;
+/**
+ * A subscription while it is permitted: what waits unsent when that ends is not handed out, and neither is what was
+ * written while nobody could know whether it had ended.
+ *
+ * It holds its permit from the first pull on: one whose client is gone by then is never pulled, and never ended.
+ */
+export class PermittedEvents implements ContextEvents {
+  readonly #options: PermittedEventsOptions;
+  readonly #ended = new AbortController();
+  readonly #events: ContextEvents;
+  #permit: Permit | undefined;
+
+  /** @throws what `follow` and `assertMayFollow` of the session throw. */
+  constructor(options: PermittedEventsOptions) {
+    this.#options = options;
+    options.session.assertMayFollow(options.id);
+    this.#events = options.follow(this.#ended.signal);
   }
 
   /** @throws UnauthenticatedError or ForbiddenError once it is no longer permitted, and what the subscription throws. */
   async next(): Promise<Turn> {
     try {
+      const { session, id } = this.#options;
+      const { signal } = this.#ended;
+      if (!signal.aborted) this.#permit ??= session.permit(id, () => this.#ended.abort());
       const turn = await this.#events.next();
-      if (this.#permit.reason !== undefined) throw this.#permit.reason;
-      if (turn.done === true) this.#permit.release();
+      if (turn.done !== true) await session.untilFresh(signal);
+      if (this.#permit?.reason !== undefined) throw this.#permit.reason;
+      if (turn.done === true || signal.aborted) return this.#over();
       return turn;
     } catch (error) {
-      this.#permit.release();
+      this.#over();
       throw error;
     }
   }
 
   async return(): Promise<Turn> {
-    this.#permit.release();
+    const over = this.#over();
     await this.#events.return?.();
-    return { done: true, value: undefined };
+    return over;
   }
 
   [Symbol.asyncIterator](): this {
@@ -39,5 +60,11 @@ export class PermittedEvents implements ContextEvents {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
+  }
+
+  #over(): Turn {
+    this.#ended.abort();
+    this.#permit?.release();
+    return { done: true, value: undefined };
   }
 }

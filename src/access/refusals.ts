@@ -19,6 +19,11 @@ export function runOut(): UnauthenticatedError {
   return new UnauthenticatedError('The credentials have run out.');
 }
 
+/** They held once, and somebody has put an end to that. */
+export function revoked(): UnauthenticatedError {
+  return new UnauthenticatedError('The credentials were revoked.');
+}
+
 /** Whoever knows does not answer. The same credentials may be good in a moment, so they must not be called wrong. */
 export function unknowable(cause?: unknown): BackendUnavailableError {
   return new BackendUnavailableError('The credentials cannot be checked now.', 'NOT_STORED', { cause });

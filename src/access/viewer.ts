@@ -7,6 +7,8 @@ export interface Viewer {
   readonly id: string;
   /** When the credentials run out, in ms since the Unix epoch; null: never. */
   readonly expiresAtMs: number | null;
+  /** Not later than the credentials were issued; null: nobody says. Revocations concern what was issued before them. */
+  readonly issuedAtMs: number | null;
   /** The ids that all of these verbs are allowed on. */
   ids(...wanted: readonly Verb[]): IdSet;
   readonly isAdmin: boolean;
@@ -19,24 +21,34 @@ export interface ViewerDescription {
   /** Decides instead of grants: must answer at once. `id` is undefined for `admin`. */
   readonly may?: ((verb: Verb, id: string | undefined) => boolean) | undefined;
   readonly expiresAtMs?: number | null | undefined;
+  /** When the credentials were issued. Absent: nobody says, and every revocation of the viewer concerns them. */
+  readonly issuedAtMs?: number | null | undefined;
 }
 
 /** Whom a server without authentication serves: anybody, who may do everything. */
 export const anonymous: Viewer = Object.freeze({
   id: 'anonymous',
   expiresAtMs: null,
+  issuedAtMs: null,
   ids: () => allIds,
   isAdmin: true,
 });
 
 /** A viewer from its description. */
-export function createViewer({ id, grants = [], may, expiresAtMs = null }: ViewerDescription): Viewer {
+export function createViewer({
+  id,
+  grants = [],
+  may,
+  expiresAtMs = null,
+  issuedAtMs = null,
+}: ViewerDescription): Viewer {
   if (may !== undefined) {
     const allows = (verb: Verb, contextId: string | undefined): boolean =>
       answerOf(() => may(verb, contextId)) === true;
     return {
       id,
       expiresAtMs,
+      issuedAtMs,
       ids: (...wanted) => idsWhere((contextId) => wanted.every((verb) => allows(verb, contextId))),
       isAdmin: allows('admin', undefined),
     };
@@ -45,6 +57,7 @@ export function createViewer({ id, grants = [], may, expiresAtMs = null }: Viewe
   return {
     id,
     expiresAtMs,
+    issuedAtMs,
     ids: (...wanted) => {
       const key = wanted.join();
       const ids = known.get(key) ?? idsOf(grants, wanted);

@@ -239,6 +239,19 @@ export interface Lease {
   release(): Promise<void>;
 }
 
+/** A small text beside the contexts that all processes agree on. */
+export interface Note {
+  readonly text: string;
+  /** Chosen anew by whoever writes. */
+  readonly revision: string;
+}
+
+/** How often something may be done, and how much of it is asked for. */
+export interface RateOptions {
+  readonly perSecond: number;
+  readonly count: number;
+}
+
 /**
  * A store of contexts.
  *
@@ -322,6 +335,28 @@ export interface Backend {
 
   /** Takes the lease when it is free or has run out; undefined: somebody else holds it. */
   lease(name: string, ttlMs: number, nowMs: number): Promise<Lease | undefined>;
+
+  /**
+   * The revision of a note; undefined: there is none. Cheap, whatever the text weighs: every process asks several times
+   * a second.
+   */
+  noteRevision(name: string): Promise<string | undefined>;
+
+  /** A note as it is; undefined: there is none. */
+  readNote(name: string): Promise<Note | undefined>;
+
+  /**
+   * Replaces a note, durable like a commit, if it still has the revision that is expected (undefined: if there is
+   * none). Answers whether it did. When the outcome is unknown, reading it tells.
+   */
+  writeNote(name: string, note: Note, expected: string | undefined): Promise<boolean>;
+
+  /**
+   * Counts for all processes together; absent: each has to count for itself.
+   *
+   * @returns after how many ms to try again; undefined: it may be done, and counts.
+   */
+  readonly takeRate?: (key: string, options: RateOptions) => Promise<number | undefined>;
 
   /** Resolves when the store answers. */
   ping(): Promise<void>;

@@ -15,7 +15,9 @@ import type {
   Known,
   Lease,
   ListOptions,
+  Note,
   Outcome,
+  RateOptions,
   ReadOptions,
   View,
   Watch,
@@ -28,14 +30,19 @@ export type MeasuredMethod = Exclude<keyof Backend, 'serverId' | 'peek' | 'close
 /** How a call ended. `failed`: with an error that the contract does not know. */
 export type CallOutcome = 'done' | 'behind' | 'duplicate' | 'notStored' | 'unknown' | 'failed';
 
-/** Who is told. Neither may throw. */
+/** Who is told, for figures or for traces. Nothing of it may throw. */
 export interface Measures {
-  onCall(method: MeasuredMethod, outcome: CallOutcome, durationMs: number): void;
+  /**
+   * A call begins. What this answers is called once, when it has ended.
+   *
+   * @param size how many writes a commit has; 1 of everything else.
+   */
+  onCall(method: MeasuredMethod, size: number): (outcome: CallOutcome) => void;
   /** A watch of this process was told something. */
-  onAnnouncement(kind: Announcement['kind']): void;
+  onAnnouncement?(kind: Announcement['kind']): void;
 }
 
-/** The same store, and somebody is told how long each call took. It is closed with the store. */
+/** The same store, and somebody is told of each call. It is closed with the store. */
 export function measureBackend(backend: Backend, measures: Measures): Backend {
   return new MeasuredBackend(backend, measures);
 }
@@ -43,10 +50,14 @@ export function measureBackend(backend: Backend, measures: Measures): Backend {
 class MeasuredBackend implements Backend {
   readonly #inner: Backend;
   readonly #measures: Measures;
+  readonly takeRate?: (key: string, options: RateOptions) => Promise<number | undefined>;
 
   constructor(inner: Backend, measures: Measures) {
     this.#inner = inner;
     this.#measures = measures;
+    const { takeRate } = inner;
+    if (takeRate === undefined) return;
+    this.takeRate = (key, options) => this.#measure('takeRate', () => takeRate.call(inner, key, options));
   }
 
   get serverId(): string {
@@ -71,12 +82,12 @@ class MeasuredBackend implements Backend {
 
   commit(id: string, base: Base, writes: readonly Write[], options: CommitOptions): Promise<CommitResult> {
     const commit = () => this.#inner.commit(id, base, writes, options);
-    return this.#measure('commit', commit, ({ kind }) => (kind === 'committed' ? 'done' : kind));
+    return this.#measure('commit', commit, { outcomeOf: outcomeOfCommit, size: writes.length });
   }
 
   watch(id: string, listener: (announcement: Announcement) => void): Promise<Watch> {
     const hear = (announcement: Announcement) => {
-      this.#measures.onAnnouncement(announcement.kind);
+      this.#measures.onAnnouncement?.(announcement.kind);
       listener(announcement);
     };
     return this.#measure('watch', () => this.#inner.watch(id, hear));
@@ -126,6 +137,19 @@ class MeasuredBackend implements Backend {
     return this.#measure('lease', () => this.#inner.lease(name, ttlMs, nowMs));
   }
 
+  noteRevision(name: string): Promise<string | undefined> {
+    return this.#measure('noteRevision', () => this.#inner.noteRevision(name));
+  }
+
+  readNote(name: string): Promise<Note | undefined> {
+    return this.#measure('readNote', () => this.#inner.readNote(name));
+  }
+
+  writeNote(name: string, note: Note, expected: string | undefined): Promise<boolean> {
+    const write = () => this.#inner.writeNote(name, note, expected);
+    return this.#measure('writeNote', write, { outcomeOf: (isWritten) => (isWritten ? 'done' : 'behind') });
+  }
+
   ping(): Promise<void> {
     return this.#measure('ping', () => this.#inner.ping());
   }
@@ -137,19 +161,23 @@ class MeasuredBackend implements Backend {
   async #measure<T>(
     method: MeasuredMethod,
     call: () => Promise<T>,
-    outcomeOf: (result: T) => CallOutcome = () => 'done',
+    { outcomeOf, size = 1 }: { readonly outcomeOf?: (result: T) => CallOutcome; readonly size?: number } = {},
   ): Promise<T> {
-    const beganMs = performance.now();
+    const onEnd = this.#measures.onCall(method, size);
     let outcome: CallOutcome = 'failed';
     try {
       const result = await call();
-      outcome = outcomeOf(result);
+      outcome = outcomeOf?.(result) ?? 'done';
       return result;
     } catch (error) {
       if (error instanceof BackendUnavailableError) outcome = error.outcome === 'UNKNOWN' ? 'unknown' : 'notStored';
       throw error;
     } finally {
-      this.#measures.onCall(method, outcome, performance.now() - beganMs);
+      onEnd(outcome);
     }
   }
+}
+
+function outcomeOfCommit({ kind }: CommitResult): CallOutcome {
+  return kind === 'committed' ? 'done' : kind;
 }

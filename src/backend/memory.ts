@@ -26,6 +26,7 @@ import type {
   Known,
   Lease,
   ListOptions,
+  Note,
   Outcome,
   ReadOptions,
   Tombstone,
@@ -33,21 +34,15 @@ import type {
   Watch,
   Write,
 } from './backend.ts';
-import { isBase, positionOf, samePosition, startOfDeltas, withFloor } from './base.ts';
+import { isBase, positionOf, samePosition, withFloor } from './base.ts';
 import { DeltaLog } from './delta-log.ts';
 import { DueIndex } from './due-index.ts';
 import { IdIndex } from './id-index.ts';
 import { Leases } from './leases.ts';
+import { absent, assertLive, behind, handOut, type LiveContext, retainedDeltas } from './live-context.ts';
 import { OutcomeStore } from './outcome-store.ts';
 import { tryWrites } from './try-writes.ts';
 import { Watchers } from './watchers.ts';
-
-interface LiveContext {
-  readonly kind: 'context';
-  head: Head;
-  state: JsonObject;
-  log: DeltaLog;
-}
 
 /** Keeps contexts in this process, and forgets them with it. */
 export class MemoryBackend implements Backend {
@@ -63,6 +58,7 @@ export class MemoryBackend implements Backend {
   };
   readonly #watchers = new Watchers();
   readonly #leases = new Leases();
+  readonly #notes = new Map<string, Note>();
   #closed = false;
 
   /** How many ids are watched. */
@@ -195,6 +191,23 @@ export class MemoryBackend implements Backend {
     return this.#leases.take(name, ttlMs, nowMs);
   }
 
+  async noteRevision(name: string): Promise<string | undefined> {
+    this.#assertOpen();
+    return this.#notes.get(name)?.revision;
+  }
+
+  async readNote(name: string): Promise<Note | undefined> {
+    this.#assertOpen();
+    return this.#notes.get(name);
+  }
+
+  async writeNote(name: string, { text, revision }: Note, expected: string | undefined): Promise<boolean> {
+    this.#assertOpen();
+    if (this.#notes.get(name)?.revision !== expected) return false;
+    this.#notes.set(name, { text, revision });
+    return true;
+  }
+
   async ping(): Promise<void> {
     this.#assertOpen();
   }
@@ -289,31 +302,4 @@ export class MemoryBackend implements Backend {
   #assertOpen(): void {
     if (this.#closed) throw new BackendUnavailableError('The store is closed.', 'NOT_STORED');
   }
-}
-
-const absent = Object.freeze({ kind: 'absent' });
-
-function retainedDeltas({ head, log }: LiveContext, options: ReadOptions): readonly DeltaRecord[] | undefined {
-  const version = startOfDeltas(head, options);
-  return version === undefined ? undefined : log.after(version);
-}
-
-function behind(found: LiveContext | Tombstone | undefined, base: Base): CommitResult {
-  const known = handOut(found);
-  if (found?.kind !== 'context') return { kind: 'behind', known };
-  if (base.kind === 'context') return { kind: 'behind', known, since: retainedDeltas(found, { since: base }) };
-  const isWhole = found.log.oldest?.fromVersion === 0;
-  return { kind: 'behind', known, since: isWhole ? found.log.after(0) : undefined };
-}
-
-/** What may leave the store: the state frozen. */
-function handOut(found: LiveContext | Tombstone | undefined): Known {
-  if (found === undefined) return absent;
-  if (found.kind === 'tombstone') return found;
-  return { kind: 'context', head: found.head, state: deepFreeze(found.state) };
-}
-
-function assertLive(found: LiveContext | Tombstone | undefined): LiveContext {
-  if (found?.kind === 'context') return found;
-  throw new TypeError('The plan is wrong: there is no live context.');
 }

@@ -38,6 +38,8 @@ export function complete(given: readonly Given[]): OptionValues {
   assertTold(given, 'contextAutoDelete', values.contextAutoDelete && values.contextTtlMs === null, 'contextTtlMs');
   assertTold(given, 'exportBeforeExpire', values.exportBeforeExpire && values.exporter === 'none', 'exporter');
   assertTold(given, 'restoreOnMiss', values.restoreOnMiss && values.provider === 'none', 'provider');
+  assertTold(given, 'tlsCertFile', values.tlsCertFile !== null && values.tlsKeyFile === null, 'tlsKeyFile');
+  assertTold(given, 'tlsKeyFile', values.tlsKeyFile !== null && values.tlsCertFile === null, 'tlsCertFile');
   assertTold(given, 'backend', values.backend === 'redis' && values.redisUrl === null, 'redisUrl');
   for (const name of ['redisUrl', 'redisPrefix'] as const) {
     // Two processes that keep their contexts apart would look like two that share them.

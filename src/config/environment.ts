@@ -6,12 +6,18 @@ import { envName, suggestion } from './words.ts';
 /** Known, but no option of the server: the file's path, and histories for the tests. */
 const otherVariables = ['CHORD_CONFIG', 'CHORD_HISTORIES'];
 
+/** What every program with OpenTelemetry reads: it counts where our own variable is not set. */
+const otlpVariable = 'OTEL_EXPORTER_OTLP_ENDPOINT';
+
 /** Reads the `CHORD_*` variables: what they set, and the file that CHORD_CONFIG names. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): {
   readonly values: readonly Given[];
   readonly config?: string;
 } {
   const values: Given[] = [];
+  const { [otlpVariable]: otlpEndpoint } = env;
+  // First, since later ones outrank it.
+  if (otlpEndpoint) values.push({ name: 'otlpEndpoint', label: otlpVariable, value: otlpEndpoint });
   for (const [variable, value] of Object.entries(env)) {
     // Compose files and shells pass a variable on as empty when it is not set.
     if (!variable.startsWith('CHORD_') || value === undefined || value === '') continue;

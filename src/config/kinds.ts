@@ -1,4 +1,5 @@
 /** The kinds of values that options have. */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 /** One kind of value: how text becomes it, and what the file may hold. */
@@ -143,6 +144,24 @@ export function origins(): Kind<readonly string[]> {
 
 function isOrigin(given: string): boolean {
   return given === '*' || (URL.canParse(given) && new URL(given).origin === given);
+}
+
+/** Addresses, ranges of them, and the names of two: in text separated by commas, with `none` for an empty list. */
+export function networks(): Kind<readonly string[]> {
+  return {
+    ...list('addresses'),
+    schema: z.array(z.string().refine(isNetwork)).readonly(),
+    expected:
+      'addresses, ranges like 10.0.0.0/8, loopback or private, separated by commas (in the file an array of texts), or none',
+  };
+}
+
+function isNetwork(given: string): boolean {
+  if (given === 'loopback' || given === 'private') return true;
+  const [, address = given, bits] = /^(.*)\/(\d{1,3})$/.exec(given) ?? [];
+  const version = isIP(address);
+  // A zone is a name on one machine, not a part of the address.
+  return version !== 0 && !address.includes('%') && Number(bits ?? 0) <= (version === 4 ? 32 : 128);
 }
 
 /** The longest that a Node timer can wait: 24.8 days. A longer one would fire at once. */

@@ -60,12 +60,13 @@ export const limitOptions = {
   requestsPerSecond: option(orNone(integer(1)), {
     default: null,
     unit: 'operations',
-    description: 'Most operations of one viewer in a process, in a second.',
+    description: 'Most operations of one viewer in a second, in a process; with Redis in all of them together.',
   }),
   writesPerSecond: option(orNone(integer(1)), {
     default: null,
     unit: 'mutations',
-    description: 'Most mutations of one viewer in a process, in a second; each field of a document is one.',
+    description:
+      'Most mutations of one viewer in a second, each field of a document is one; counted like requestsPerSecond.',
   }),
   corsOrigins: option(origins(), {
     default: [],

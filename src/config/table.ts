@@ -14,6 +14,8 @@ import {
   urls,
 } from './kinds.ts';
 import { limitOptions } from './limit-options.ts';
+import { networkOptions } from './network-options.ts';
+import { tracingOptions } from './tracing-options.ts';
 
 /** 1,000 years: a moment so far ahead is still one that RFC 3339 can write. */
 const maxTtlMs = 31_622_400_000_000;
@@ -27,19 +29,8 @@ const maxTtlMs = 31_622_400_000_000;
  * also one that is outranked: a mistake is better found at the start than on the day when the flag is dropped.
  */
 export const table = {
-  host: option(text(), {
-    default: '127.0.0.1',
-    description: 'Address to listen on; 0.0.0.0 is every IPv4 address of the machine.',
-  }),
-  port: option(integer(0, 65_535), { default: 4000, description: 'TCP port to listen on; 0 is any free one.' }),
-  metricsPort: option(orNone(integer(0, 65_535)), {
-    default: null,
-    description: 'TCP port of /metrics for Prometheus (docs/metrics.md), 0 is any free one; none counts nothing.',
-  }),
-  metricsHost: option(text(), {
-    default: '127.0.0.1',
-    description: 'Address that /metrics is at. Whoever reaches it reads the figures: no credentials are asked for.',
-  }),
+  ...networkOptions,
+  ...tracingOptions,
   ...accessOptions,
   backend: option(choice('lmdb', 'memory', 'redis'), {
     default: 'lmdb',
@@ -221,7 +212,13 @@ export const table = {
   drainTimeoutMs: option(integer(0, 86_400_000), {
     default: 10_000,
     unit: 'ms',
-    description: 'How long requests in flight may take to finish when the server stops.',
+    description: 'How long the rest may take when the server stops: subscribers leave, requests in flight finish.',
+  }),
+  drainSpreadMs: option(integer(0, 86_400_000), {
+    default: 5_000,
+    unit: 'ms',
+    description:
+      'Over how long subscribers are sent elsewhere when the server stops, so that they do not all connect again at once; half of drainTimeoutMs at most. 0: all at once.',
   }),
   authGraceMs: option(integer(0, maxTimerMs()), {
     default: 30_000,

@@ -5,9 +5,9 @@ import { everything, listen } from './check.ts';
 import { draft, fresh, start } from './draft.ts';
 import type { Group } from './suite.ts';
 
-type Method = Exclude<keyof Backend, 'serverId' | 'peek' | 'close'>;
+type Method = Exclude<keyof Backend, 'serverId' | 'peek' | 'close' | 'takeRate'>;
 
-/** Every method, so that none can be forgotten. */
+/** Every method that all have, so that none can be forgotten. */
 const calls: Readonly<Record<Method, (backend: Backend) => Promise<unknown>>> = {
   read: (backend) => backend.read('id'),
   readOutcome: (backend) => backend.readOutcome('id', 'k', start),
@@ -24,6 +24,9 @@ const calls: Readonly<Record<Method, (backend: Backend) => Promise<unknown>>> = 
   deltas: (backend) => backend.deltas('id', { limit: everything }),
   count: (backend) => backend.count({}),
   lease: (backend) => backend.lease('job', 100, start),
+  noteRevision: (backend) => backend.noteRevision('note'),
+  readNote: (backend) => backend.readNote('note'),
+  writeNote: (backend) => backend.writeNote('note', { text: '', revision: '1' }, undefined),
   ping: (backend) => backend.ping(),
 };
 

@@ -17,6 +17,7 @@ import { identity } from './identity.ts';
 import { lease } from './lease.ts';
 import { lists } from './lists.ts';
 import { model } from './model.ts';
+import { notes } from './notes.ts';
 import { processes } from './processes.ts';
 import { reading } from './reading.ts';
 import { reopening } from './reopening.ts';
@@ -45,6 +46,7 @@ const groups: readonly Group[] = [
   lists,
   due,
   lease,
+  notes,
   watch,
   values,
   closing,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { assertBehind, assertDuplicate, assertKind, assertSame, at, eventually, listen, versionsOf } from './check.ts';
 import { type Draft, draft, history, start } from './draft.ts';
+import { assertNote, race } from './notes.ts';
 import type { Group } from './suite.ts';
 
 export const processes: Group = {
@@ -108,6 +109,30 @@ export const processes: Group = {
         }),
       );
       assertSame(await backend.read('id').then((view) => view.kind === 'context' && view.state), { n: 60 }, 'The sum');
+    });
+
+    test('B64: a note that one process wrote all others read at once, and may replace', async ({
+      backend,
+      another,
+    }) => {
+      const other = await another();
+      let expected: string | undefined;
+      for (let n = 1; n <= 10; n++) {
+        const [writer, reader] = n % 2 === 0 ? [backend, other] : [other, backend];
+        const note = { text: `text ${n}`, revision: `r${n}` };
+        assert.equal(await writer.writeNote('note', note, expected), true);
+        await assertNote(reader, 'note', note);
+        expected = note.revision;
+      }
+    });
+
+    test('B64: of several processes that race on one revision exactly one writes', async ({ backend, another }) => {
+      const all = [backend, await another(), await another()];
+      let expected: string | undefined;
+      for (let round = 0; round < 10; round++) {
+        const racers = all.map((_, index) => ({ text: `of ${index}`, revision: `r${round}-${index}` }));
+        expected = (await race(racers, (index) => all[index] ?? backend, expected)).revision;
+      }
     });
   },
 };

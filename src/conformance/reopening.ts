@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { assertDuplicate, assertSame, dueIds, everything, versionsOf } from './check.ts';
 import { draft, history, start } from './draft.ts';
+import { assertNote } from './notes.ts';
 import type { Group } from './suite.ts';
 
 export const reopening: Group = {
@@ -31,6 +32,17 @@ export const reopening: Group = {
       const result = await draft(again, 'id', known).set(state).commit();
       if (result.kind === 'behind') assertSame(result.known, before.known, 'What is known');
       else assert.equal(known.kind, 'context', 'It was planned on nothing');
+    });
+
+    test('B65: notes are there when the data is opened again', async ({ backend, reopen }) => {
+      assert.equal(await backend.writeNote('one', { text: 'first', revision: 'r1' }, undefined), true);
+      assert.equal(await backend.writeNote('one', { text: 'second', revision: 'r2' }, 'r1'), true);
+      assert.equal(await backend.writeNote('other', { text: '', revision: 'r3' }, undefined), true);
+      const again = await reopen();
+      await assertNote(again, 'one', { text: 'second', revision: 'r2' });
+      await assertNote(again, 'other', { text: '', revision: 'r3' });
+      assert.equal(await again.writeNote('one', { text: 'late', revision: 'r4' }, 'r1'), false);
+      assert.equal(await again.writeNote('one', { text: 'third', revision: 'r5' }, 'r2'), true);
     });
   },
 };

@@ -68,7 +68,7 @@ builder.objectType(LimitExceededError, {
   description: 'Something is larger than a configured maximum. Nothing was stored.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    limit: t.exposeString('limit', { description: 'The name of the configuration option.' }),
+    limit: t.exposeString('limit', { description: 'The name of the option, or of a fixed bound (`revocations`).' }),
     max: t.expose('max', { type: 'SafeInt', description: 'Its value.' }),
     actual: t.expose('actual', { type: 'SafeInt', description: 'The value seen.' }),
   }),
@@ -76,9 +76,9 @@ builder.objectType(LimitExceededError, {
 
 builder.objectType(NotConfiguredError, {
   name: 'NotConfiguredError',
-  description: 'The mutation needs an exporter or a provider, and the server has none.',
+  description: 'The mutation needs what no option sets: an exporter, a provider, or a way to say who asks.',
   interfaces: [ErrorInterface],
-  fields: (t) => ({ option: t.exposeString('option', { description: 'The name of the configuration option.' }) }),
+  fields: (t) => ({ option: t.exposeString('option', { description: 'The name of an option that would.' }) }),
 });
 
 builder.objectType(ExternalStorageError, {

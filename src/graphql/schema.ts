@@ -1,10 +1,12 @@
 import { builder } from './builder.ts';
+import './access.ts';
 import './cleanup.ts';
 import './context.ts';
 import './delta.ts';
 import './errors.ts';
 import './event.ts';
 import './scalars.ts';
+import './server.ts';
 import './sync.ts';
 import './transfer.ts';
 import './viewer.ts';

@@ -79,9 +79,10 @@ builder.subscriptionField('contextChanged', (t) =>
       id: t.arg.id({ required: true, description: 'The id of the context; there need not be one yet.' }),
       ...positionArgs,
     },
-    subscribe: (_root, { id, ...args }, { chord, resumeFrom, onFollow }) => {
+    subscribe: (_root, { id, ...args }, { chord, resumeFrom, onFollow, by }) => {
       // `Last-Event-ID` outranks the arguments, also when it says that there is no position.
-      const events = chord.follow(id, resumeFrom === undefined ? toPosition(args) : (resumeFrom ?? {}));
+      const position = resumeFrom === undefined ? toPosition(args) : (resumeFrom ?? {});
+      const events = chord.follow(id, position, { by });
       return onFollow?.(events) ?? events;
     },
     resolve: (event: ContextEventValue, _args, scope) => {

@@ -5,6 +5,7 @@
  * given nothing is counted, at no cost. What becomes of the facts is decided elsewhere (prometheus.ts). No label has
  * values that somebody outside can choose: neither ids nor viewers, so that the number of series is known.
  */
+import { limitNames, refusalCodes } from './refusal-codes.ts';
 
 /** What a metric is. */
 export interface Definition<Label extends string = string> {
@@ -150,6 +151,10 @@ export const table = {
         'deltas',
         'count',
         'lease',
+        'noteRevision',
+        'readNote',
+        'writeNote',
+        'takeRate',
         'ping',
       ],
       outcome: ['done', 'behind', 'duplicate', 'notStored', 'unknown', 'failed'],
@@ -207,6 +212,18 @@ export const table = {
       path: ['graphql', 'live', 'ready', 'other'],
       status: ['2xx', '3xx', '4xx', '5xx', 'aborted'],
     },
+  },
+  refusals: {
+    name: 'chord_refusals_total',
+    type: 'counter',
+    help: 'Operations, requests and connections that were refused or failed, by what the client was told; one that was told several codes counts once for each.',
+    labels: { code: refusalCodes, transport: ['http', ...transports] },
+  },
+  limitRefusals: {
+    name: 'chord_limit_refusals_total',
+    type: 'counter',
+    help: 'Those of them with the code LIMIT_EXCEEDED, by the option that they exceeded.',
+    labels: { limit: limitNames },
   },
   slowReaders: {
     name: 'chord_slow_readers_total',

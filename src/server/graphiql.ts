@@ -18,12 +18,15 @@ interface Page {
   readonly tag: string;
 }
 
+/** How the page subscribes. What is entered as headers it sends by event streams, and not by WebSocket. */
+export type GraphiQLProtocol = 'WS' | 'SSE';
+
 /** Answers a browser that opens the endpoint, also with the `?query=` that GraphiQL keeps in its address. */
-export function useGraphiQL(endpoint: string): Plugin {
+export function useGraphiQL(endpoint: string, protocol: GraphiQLProtocol): Plugin {
   let html: Promise<string> | undefined;
   const pages = new Map<Encoding, Promise<Page>>();
   const pageIn = (encoding: Encoding): Promise<Page> => {
-    html ??= renderPage();
+    html ??= renderPage(protocol);
     const page = pages.get(encoding) ?? html.then((text) => encode(text, encoding));
     pages.set(encoding, page);
     return page;
@@ -76,11 +79,11 @@ const compress: Readonly<Record<Encoding, (html: string) => Promise<Buffer>>> = 
   identity: async (html) => Buffer.from(html),
 };
 
-async function renderPage(): Promise<string> {
+async function renderPage(subscriptionsProtocol: GraphiQLProtocol): Promise<string> {
   const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
   const page = renderGraphiQL({
     title: 'Chord',
-    subscriptionsProtocol: 'WS',
+    subscriptionsProtocol,
     favicon: 'data:,',
     defaultTabs: [followExample, writeExample, listExample].map((query) => ({ query, variables: null, headers: null })),
   });

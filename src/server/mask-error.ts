@@ -1,24 +1,24 @@
-import { GraphQLError } from 'graphql';
+import { GraphQLError, type GraphQLErrorOptions } from 'graphql';
 import { BackendUnavailableError, BadUserInputError, ChordError, LimitExceededError } from '../errors.ts';
-import type { Logger } from '../observability/logger.ts';
 
 /**
  * What a client may learn of an error that is no member of a result: our own errors by their code, GraphQL's as they
- * are, and of everything else only that it happened. That is logged, once, here.
+ * are, and of everything else only that it happened. Whoever sends it has it reported first (requests.ts).
  */
-export function createErrorMask(logger: Logger): (error: unknown) => GraphQLError {
-  return (error) => {
-    const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
-    if (original instanceof MaskedError) return original;
-    const refusal = refusalOf(error, original);
-    if (refusal !== undefined) {
-      // Not its words: they may quote the request.
-      logger.debug('request refused', { code: refusal.extensions['code'], path: refusal.path });
-      return refusal;
-    }
-    logger.error('unexpected error', { error: original, path: error instanceof GraphQLError ? error.path : undefined });
-    return rewrite(error, 'Unexpected error.', { code: 'INTERNAL_SERVER_ERROR' });
-  };
+export function maskError(error: unknown): GraphQLError {
+  const original = error instanceof GraphQLError ? (error.originalError ?? error) : error;
+  if (original instanceof MaskedError) return original;
+  const refusal = refusalOf(error, original);
+  if (refusal !== undefined) return refusal;
+  return masked(error, 'Unexpected error.', {
+    extensions: { code: 'INTERNAL_SERVER_ERROR' },
+    surprise: { cause: original },
+  });
+}
+
+/** What a mask hides; undefined: nothing, the error is somebody's intention. */
+export function surpriseIn(error: GraphQLError): Surprise | undefined {
+  return error instanceof MaskedError ? error.surprise : undefined;
 }
 
 /** Undefined: the error is nobody's intention. */
@@ -53,10 +53,35 @@ function extensionsOf(error: ChordError): Record<string, unknown> {
 
 /** The same error, where it happened, in other words. */
 export function rewrite(error: unknown, message: string, extensions: Record<string, unknown>): GraphQLError {
-  if (!(error instanceof GraphQLError)) return new MaskedError(message, { extensions });
+  return masked(error, message, { extensions });
+}
+
+function masked(
+  error: unknown,
+  message: string,
+  { extensions, surprise }: { readonly extensions: Record<string, unknown>; readonly surprise?: Surprise },
+): MaskedError {
+  if (!(error instanceof GraphQLError)) return new MaskedError(message, { extensions }, surprise);
   const { nodes = null, source = null, positions = null, path = null } = error;
-  return new MaskedError(message, { nodes, source, positions, path, extensions });
+  return new MaskedError(message, { nodes, source, positions, path, extensions }, surprise);
+}
+
+/** What nobody expected, whatever it is: one may throw `undefined`. */
+interface Surprise {
+  readonly cause: unknown;
 }
 
 /** One that says what a client may know, however often it is looked at. */
-class MaskedError extends GraphQLError {}
+class MaskedError extends GraphQLError {
+  /** Not a property, which somebody might write into an answer. */
+  readonly #surprise: Surprise | undefined;
+
+  constructor(message: string, options: GraphQLErrorOptions, surprise?: Surprise) {
+    super(message, options);
+    this.#surprise = surprise;
+  }
+
+  get surprise(): Surprise | undefined {
+    return this.#surprise;
+  }
+}

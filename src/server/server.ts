@@ -1,36 +1,40 @@
 /** The HTTP server: one port, one path for GraphQL over every transport, and an end in bounded time. */
-import {
-  createServer,
-  type ServerOptions as HttpServerOptions,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BlockList, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authenticator } from '../access/credentials.ts';
+import { isLoopback } from '../access/loopback.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { ChordService } from '../service/service.ts';
-import { Connections } from './connections.ts';
-import { Deliveries } from './deliveries.ts';
 import { Doorkeeper } from './doorkeeper.ts';
-import { handleHealth } from './health.ts';
-import type { QueryLimits } from './limits.ts';
-import { countRequest } from './metrics.ts';
-import { Origins } from './origin.ts';
-import { type QuotaLimits, Quotas } from './quotas.ts';
+import { clientOf, trustedNetworks } from './http/forwarded.ts';
+import { handleHealth } from './http/health.ts';
+import { Listener } from './http/listener.ts';
+import { Origins, OwnNames } from './http/origin.ts';
+import type { Certificate } from './http/tls.ts';
+import type { QueryLimits } from './limits/limits.ts';
+import { type QuotaLimits, Quotas } from './limits/quotas.ts';
+import type { TrustedDocuments } from './limits/trusted-documents.ts';
+import { foreign, full, misdirected, type Refusal } from './refusals.ts';
+import { Deliveries } from './reporting/deliveries.ts';
+import type { RequestRecord } from './reporting/request-record.ts';
+import { Requests, requestIdHeader } from './reporting/requests.ts';
+import { type About, Roster, reportSource } from './reporting/roster.ts';
 import { EventStreams } from './sse.ts';
 import { StallWatch } from './stall-watch.ts';
 import type { ServerStats } from './stats.ts';
-import type { TrustedDocuments } from './trusted-documents.ts';
-import { WebSocketTransport } from './websocket.ts';
+import { inTurns } from './websocket/departure.ts';
+import { WebSocketTransport } from './websocket/websocket.ts';
 import { createGraphQLServer, endpoint, type Yoga } from './yoga.ts';
 
 /** What the server is built from. Times in ms, sizes in bytes. */
 export interface ServerOptions extends QueryLimits, QuotaLimits {
   readonly chord: ChordService;
+  readonly about: About;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly authenticator: Authenticator;
@@ -39,6 +43,10 @@ export interface ServerOptions extends QueryLimits, QuotaLimits {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** Absent: no TLS. */
+  readonly certificate?: Certificate | undefined;
+  /** Whose `X-Forwarded-*` are believed (forwarded.ts). */
+  readonly trustedProxies: readonly string[];
   readonly graphiql: boolean;
   readonly maxRequestBytes: number;
   /** How long a client may take to send a request. */
@@ -52,10 +60,14 @@ export interface ServerOptions extends QueryLimits, QuotaLimits {
   readonly slowReaderTimeoutMs: number;
   /** How long everything is still served when the server stops, while `/ready` says 503. */
   readonly drainDelayMs: number;
-  /** How long requests in flight may take to finish then. */
+  /** How long subscribers may take to leave then, and requests in flight to finish. */
   readonly drainTimeoutMs: number;
+  /** Over how long subscribers are sent elsewhere; half of `drainTimeoutMs` at most. */
+  readonly drainSpreadMs: number;
   /** Absent: nothing is counted. */
   readonly metrics?: Metrics | undefined;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** What a server has to do at the moment. */
@@ -68,34 +80,44 @@ export interface ServerLoad {
 /** Serves one `Chord`. It is started once and stopped once. */
 export class ChordServer {
   readonly #options: ServerOptions;
-  readonly #http: Server;
+  readonly #listener: Listener;
+  readonly #doorkeeper: Doorkeeper;
   readonly #yoga: Yoga;
   readonly #webSockets: WebSocketTransport;
   readonly #streams: EventStreams;
+  readonly #requests: Requests;
   readonly #origins: Origins;
-  readonly #connections = new Connections();
+  readonly #trusted: BlockList;
+  /** Undefined: it may be called by any name. */
+  readonly #ownNames: OwnNames | undefined;
   /** Connections over `maxConnections`: they are told so, and asked how the server is. */
   readonly #surplus = new WeakSet<object>();
   readonly #deliveries: Deliveries | undefined;
   readonly #stallWatch: StallWatch;
-  #listening: Promise<void> | undefined;
   /** Asks not to be sent anything more, and serves what is. */
   #isLeaving = false;
   /** Accepts nothing more, and ends what is open. */
   #isDraining = false;
 
   constructor(options: ServerOptions) {
-    const { logger, graphiql, maxRequestBytes, slowReaderTimeoutMs, metrics } = options;
+    const { graphiql, maxRequestBytes, slowReaderTimeoutMs, metrics } = options;
     this.#options = options;
     this.#deliveries = metrics && new Deliveries(metrics, options.clock);
-    this.#streams = new EventStreams(logger);
+    this.#trusted = trustedNetworks(options.trustedProxies);
+    this.#requests = new Requests(options, this.#trusted);
     this.#stallWatch = new StallWatch(slowReaderTimeoutMs);
-    const doorkeeper = new Doorkeeper(options);
-    const quotas = new Quotas(options, options.clock);
+    const roster = new Roster(options.clock);
+    this.#doorkeeper = new Doorkeeper({ ...options, reports: reportSource({ ...options, roster }) });
+    const doorkeeper = this.#doorkeeper;
+    const quotas = new Quotas(options, options.clock, options.chord.takeRate);
     this.#origins = new Origins(options.corsOrigins);
+    this.#streams = new EventStreams(roster, this.#trusted);
+    const isPrivate = options.authenticator.isOpen && isLoopback(options.host);
+    this.#ownNames = isPrivate ? new OwnNames(options.host, options.corsOrigins) : undefined;
     this.#yoga = createGraphQLServer({
       doorkeeper,
-      logger,
+      requests: this.#requests,
+      tracing: options.tracing,
       graphiql,
       maxRequestBytes,
       streams: this.#streams,
@@ -108,8 +130,9 @@ export class ChordServer {
     this.#webSockets = new WebSocketTransport({
       yoga: this.#yoga,
       doorkeeper,
-      logger,
       stallWatch: this.#stallWatch,
+      roster,
+      trusted: this.#trusted,
       maxMessageBytes: maxRequestBytes,
       connectionInitTimeoutMs: options.connectionInitTimeoutMs,
       quotas,
@@ -117,33 +140,19 @@ export class ChordServer {
       metrics,
       onFollow: this.#deliveries?.over('websocket'),
     });
-    this.#http = createServer(slowness(options.requestTimeoutMs), (request, response) =>
-      this.#handle(request, response),
+    this.#listener = new Listener(
+      { ...options, maxConnections: options.maxConnections + surplusConnections },
+      {
+        onConnection: (socket) => this.#connect(socket),
+        onRequest: (request, response) => this.#handle(request, response),
+        onUpgrade: (request, socket, head) => this.#upgrade(request, { socket, head }),
+      },
     );
-    this.#http.maxConnections = options.maxConnections + surplusConnections;
-    // `close` of node:http calls it, and would cut answers short.
-    this.#http.closeIdleConnections = () => this.#connections.end();
-    this.#http.on('connection', (socket) => {
-      this.#connections.opened(socket);
-      if (this.#connections.size + this.#webSockets.connections > options.maxConnections) this.#surplus.add(socket);
-      this.#stallWatch.watch(socket, () => {
-        metrics?.count('slowReaders', { transport: 'http' });
-        socket.destroy();
-      });
-    });
-    this.#http.on('upgrade', (request, socket, head) => {
-      this.#connections.upgraded(request.socket);
-      socket.on('error', (error) => logger.debug('upgrade failed', { error }));
-      const status = this.#refusalOf(request);
-      if (status === undefined) return this.#webSockets.upgrade(request, socket, head);
-      socket.once('finish', () => socket.destroy());
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-    });
   }
 
   get load(): ServerLoad {
     return {
-      connections: { http: this.#connections.size, websocket: this.#webSockets.connections },
+      connections: { http: this.#listener.connections.size, websocket: this.#webSockets.connections },
       subscriptions: this.#deliveries?.open ?? { websocket: 0, sse: 0 },
     };
   }
@@ -158,61 +167,87 @@ export class ChordServer {
    */
   async listen(): Promise<string> {
     if (this.#isLeaving) throw new Error('The server was stopped, and does not start again: make another one.');
-    const { host, port } = this.#options;
-    this.#listening ??= new Promise<void>((resolve, reject) => {
-      this.#http.once('error', reject);
-      this.#http.listen({ host, port }, () => {
-        this.#http.off('error', reject);
-        resolve();
-      });
-    });
-    await this.#listening;
-    // A TCP server has an address of this shape as long as it listens.
-    const { port: actual } = this.#http.address() as AddressInfo;
-    const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
-    return `http://${name.includes(':') ? `[${name}]` : name}:${actual}`;
+    const url = await this.#listener.listen();
+    this.#doorkeeper.open();
+    return url;
   }
 
   /**
-   * Says on `/ready` and with every answer that it leaves. After `drainDelayMs` it stops accepting, tells every
-   * subscriber to connect again elsewhere, lets requests in flight finish, and ends what is left after `drainTimeoutMs`.
+   * Says on `/ready` and with every answer that it leaves. After `drainDelayMs` it stops accepting, tells subscribers one
+   * after the other to connect again elsewhere, lets requests in flight finish, and ends what is left after
+   * `drainTimeoutMs`.
    */
   async close(): Promise<void> {
     this.#isLeaving = true;
-    // Whoever called `listen` hears of its failure.
-    await this.#listening?.catch(() => undefined);
-    const { drainDelayMs, drainTimeoutMs } = this.#options;
-    if (drainDelayMs > 0 && this.#http.listening) await sleep(drainDelayMs);
+    await this.#listener.settled();
+    const { clock, drainDelayMs, drainTimeoutMs, drainSpreadMs } = this.#options;
+    if (drainDelayMs > 0 && this.#listener.isListening) await sleep(drainDelayMs);
     this.#isDraining = true;
-    const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
-    this.#streams.drain();
-    this.#webSockets.drain();
+    const closed = this.#listener.close();
     const patience = new AbortController();
     const timeout = sleep(drainTimeoutMs, undefined, { signal: patience.signal }).catch(() => undefined);
+    const withinMs = Math.min(drainSpreadMs, drainTimeoutMs / 2);
+    const departures = [...this.#streams.drain(), ...this.#webSockets.drain()];
+    const leaving = inTurns(departures, { withinMs, clock, signal: patience.signal });
     await Promise.race([closed, timeout]);
     patience.abort();
     this.#webSockets.terminate();
-    this.#http.closeAllConnections();
+    this.#listener.terminate();
     this.#stallWatch.close();
-    await closed;
+    this.#doorkeeper.close();
+    await Promise.all([closed, leaving]);
+  }
+
+  #connect(socket: Socket): void {
+    const { maxConnections, metrics } = this.#options;
+    if (this.#listener.connections.size + this.#webSockets.connections > maxConnections) this.#surplus.add(socket);
+    this.#stallWatch.watch(socket, () => {
+      metrics?.count('slowReaders', { transport: 'http' });
+      socket.destroy();
+    });
+  }
+
+  #upgrade(request: IncomingMessage, { socket, head }: { readonly socket: Duplex; readonly head: Buffer }): void {
+    this.#listener.connections.upgraded(request.socket);
+    const record = this.#requests.connection(request);
+    socket.on('error', (error) => record.logger.debug('upgrade failed', { error }));
+    const status = this.#refusalOf(request, record);
+    if (status === undefined) return this.#webSockets.upgrade(request, record, { socket, head });
+    record.end('websocket', { fields: { status } });
+    socket.once('finish', () => socket.destroy());
+    const headers = `Connection: close\r\nContent-Length: 0\r\n${requestIdHeader}: ${record.id}`;
+    socket.end(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n`);
   }
 
   /** Why a connection does not become a WebSocket; undefined: it may. */
-  #refusalOf({ url, headers, socket }: IncomingMessage): string | undefined {
-    if (this.#isDraining || this.#surplus.has(socket)) return '503 Service Unavailable';
-    if (url?.split('?', 1)[0] !== endpoint) return '404 Not Found';
-    return this.#origins.admits(headers.origin, headers.host) ? undefined : '403 Forbidden';
+  #refusalOf(request: IncomingMessage, record: RequestRecord): string | undefined {
+    const isSurplus = this.#surplus.has(request.socket);
+    if (isSurplus) record.refuse('LIMIT_EXCEEDED', 'maxConnections');
+    if (this.#isDraining || isSurplus) return '503 Service Unavailable';
+    if (request.url?.split('?', 1)[0] !== endpoint) return '404 Not Found';
+    const refusal = this.#foreignness(request);
+    if (refusal === undefined) return undefined;
+    record.refuse('FORBIDDEN');
+    return `${refusal.status} ${refusal.reason}`;
+  }
+
+  /** What may be a page that the server is not for; undefined: it is none. */
+  #foreignness(request: IncomingMessage): Refusal | undefined {
+    const { host, origin } = request.headers;
+    if (this.#ownNames?.admits(host) === false) return misdirected;
+    return this.#origins.admits(origin, clientOf(request, this.#trusted)) ? undefined : foreign;
   }
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
-    const { chord, logger, metrics } = this.#options;
-    if (metrics !== undefined) countRequest(metrics, request, response);
-    this.#connections.asked(request.socket, response);
+    const { chord } = this.#options;
+    const record = this.#requests.http(request, response);
+    this.#listener.connections.asked(request.socket, response);
     // After the answer the connection ends, so that the client finds another server.
     if (this.#isLeaving) response.setHeader('connection', 'close');
     if (handleHealth(request, response, { ping: () => chord.ping(), isLeaving: this.#isLeaving })) return;
     if (this.#surplus.has(request.socket)) {
-      response.writeHead(503, { 'content-type': 'application/json; charset=utf-8', connection: 'close' }).end(full);
+      record.refuse('LIMIT_EXCEEDED', 'maxConnections');
+      response.writeHead(full.status, { 'content-type': json, connection: 'close' }).end(full.body);
       return;
     }
     if (!URL.canParse(request.url ?? '', `http://${request.headers.host ?? 'localhost'}`)) {
@@ -227,40 +262,23 @@ export class ChordServer {
       response.writeHead(404, { 'content-type': 'text/plain' }).end(`There is only ${endpoint}, /live and /ready.`);
       return;
     }
-    if (!this.#origins.admits(request.headers.origin, request.headers.host)) {
-      response.writeHead(403, { 'content-type': 'application/json; charset=utf-8' }).end(foreign);
+    const refusal = this.#foreignness(request);
+    if (refusal !== undefined) {
+      record.refuse('FORBIDDEN');
+      response.writeHead(refusal.status, { 'content-type': json }).end(refusal.body);
       return;
     }
-    Promise.resolve(this.#yoga(request, response)).catch((error: unknown) => {
-      logger.error('unexpected error', { error });
+    const answered = record.run(() => this.#yoga(request, response, { record }));
+    Promise.resolve(answered).catch((error: unknown) => {
+      record.refuse('INTERNAL_SERVER_ERROR');
+      record.logger.error('unexpected error', { error });
       if (response.headersSent) response.destroy();
       else response.writeHead(500).end();
     });
   }
 }
 
-/** What a page of a foreign origin is told; its browser shows it to nobody but developers. */
-const foreign = JSON.stringify({
-  errors: [{ message: 'The origin of this page is not in corsOrigins.', extensions: { code: 'FORBIDDEN' } }],
-});
-
 /** So many more are let in to be told that there are too many; beyond them Node closes them without a word. */
 const surplusConnections = 64;
 
-const full = JSON.stringify({
-  errors: [
-    {
-      message: 'There are maxConnections connections.',
-      extensions: { code: 'LIMIT_EXCEEDED', option: 'maxConnections' },
-    },
-  ],
-});
-
-/** Node looks at what is slow every 30 s by itself, which is no measure for a shorter patience. */
-function slowness(timeoutMs: number): HttpServerOptions {
-  return {
-    requestTimeout: timeoutMs,
-    headersTimeout: timeoutMs,
-    connectionsCheckingInterval: Math.min(30_000, Math.max(10, Math.ceil(timeoutMs / 4))),
-  };
-}
+const json = 'application/json; charset=utf-8';

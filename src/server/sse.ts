@@ -3,13 +3,20 @@
  * result, `event: complete` at the end. What we add: each event's `id` is the client's position after it, so that a
  * plain `EventSource` resumes by itself (WHATWG HTML, 9.2 "Server-sent events").
  */
+import type { IncomingMessage } from 'node:http';
+import type { BlockList } from 'node:net';
 import { Readable } from 'node:stream';
 import type { ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import type { Session } from '../access/session.ts';
 import type { RequestScope } from '../graphql/request.ts';
 import type { Position } from '../model.ts';
-import type { Logger } from '../observability/logger.ts';
-import { createErrorMask } from './mask-error.ts';
+import { newRequestId } from '../observability/request-id.ts';
+import { clientOf } from './http/forwarded.ts';
+import { maskError } from './mask-error.ts';
+import type { RequestRecord } from './reporting/request-record.ts';
+import type { Recorded } from './reporting/requests.ts';
+import type { Roster } from './reporting/roster.ts';
 
 const mediaType = 'text/event-stream';
 /** Ends a position: after `ContextGone` and `NoContext`. Version 0 is what no context has. */
@@ -33,48 +40,57 @@ function toEventId(event: Position & { readonly kind?: string }): string {
 }
 
 /** What the resolver says of the event that is about to be sent. */
-export type StreamScope = Pick<RequestScope, 'resumeFrom' | 'onPosition'>;
+export type StreamScope = Pick<RequestScope, 'resumeFrom' | 'onPosition' | 'by'>;
 
 /** All streams of one server. */
 export class EventStreams {
   readonly #open = new Set<EventStream>();
-  readonly #lastIds = new WeakMap<Request, LastId>();
-  readonly #mask: (error: unknown) => GraphQLError;
+  readonly #asked = new WeakMap<Request, Asked>();
+  readonly #roster: Roster;
+  readonly #trusted: BlockList;
   #isDraining = false;
 
-  constructor(logger: Logger) {
-    this.#mask = createErrorMask(logger);
+  /** @param trusted whose `X-Forwarded-*` are believed. */
+  constructor(roster: Roster, trusted: BlockList) {
+    this.#roster = roster;
+    this.#trusted = trusted;
   }
 
   /** The part of a request's scope that an event stream needs; empty when the answer cannot be one. */
-  scopeOf(request: Request): StreamScope {
+  scopeOf(request: Request, session: Session): StreamScope {
     const accept = request.headers.get('accept');
     if (accept !== null && !accept.includes(mediaType) && !accept.includes('*')) return {};
-    const last: LastId = { id: undefined };
-    this.#lastIds.set(request, last);
+    const asked: Asked = { lastId: undefined, session };
+    this.#asked.set(request, asked);
     return {
+      by: asked,
       resumeFrom: parseEventId(request.headers.get('last-event-id')),
       onPosition: (position) => {
-        last.id = toEventId(position);
+        asked.lastId = toEventId(position);
       },
     };
   }
 
   /** Makes yoga write subscriptions with ids. */
-  get plugin(): Plugin {
+  get plugin(): Plugin<object, Recorded & Partial<Streaming>> {
     return {
-      onResultProcess: ({ request, result, resultProcessor, setResultProcessor }) => {
-        const last = this.#lastIds.get(request);
+      onResultProcess: ({ request, result, resultProcessor, setResultProcessor, serverContext: { record, req } }) => {
+        const asked = this.#asked.get(request);
         // Without a processor the client does not take event streams, the only way to send more than one result.
-        if (last === undefined || resultProcessor === undefined || !isResults(result)) return;
+        if (asked === undefined || resultProcessor === undefined || !isResults(result)) return;
         setResultProcessor((_result, fetchAPI) => {
-          const stream = new EventStream(result, last, {
+          const stream = new EventStream(result, asked, {
             onOpen: () => {
               this.#open.add(stream);
+              if (req !== undefined) this.#enter(asked, req);
               if (this.#isDraining) stream.drain();
             },
-            onEnd: () => this.#open.delete(stream),
-            onFailure: this.#mask,
+            onEnd: () => {
+              this.#open.delete(stream);
+              this.#roster.leave(asked);
+              asked.forget?.();
+            },
+            report: (errors) => record?.report(errors) ?? errors,
           });
           const headers = { 'content-type': mediaType, 'cache-control': 'no-cache', 'x-accel-buffering': 'no' };
           // A Node stream is piped as it is, with its backpressure; the type only knows the web's bodies.
@@ -84,22 +100,49 @@ export class EventStreams {
     };
   }
 
-  /** Ends every stream so that its client connects again: without `complete`, and with the time to wait. */
-  drain(): void {
+  #enter(asked: Asked, req: IncomingMessage): void {
+    // What waits is not for one who is no longer let in. Who reads everything is told why the stream ends.
+    asked.forget = asked.session.listen(() => {
+      if (req.socket.writableLength > 0) req.socket.destroy();
+    });
+    this.#roster.enter(asked, {
+      id: newRequestId(),
+      transport: 'EVENT_STREAM',
+      clientAddress: clientOf(req, this.#trusted).address,
+      viewer: () => asked.session.viewer,
+      unsentBytes: () => req.socket.writableLength,
+    });
+  }
+
+  /**
+   * From now on new streams end at once. Answers what ends those that are open, one for each, so that its client connects
+   * again: without `complete`, and with the time to wait.
+   */
+  drain(): readonly (() => void)[] {
     this.#isDraining = true;
-    for (const stream of this.#open) stream.drain();
+    return [...this.#open].map((stream) => () => stream.drain());
   }
 }
 
-interface LastId {
-  id: string | undefined;
+/** What an event stream goes by. */
+interface Asked {
+  /** The position that was told last. */
+  lastId: string | undefined;
+  readonly session: Session;
+  /** Ends listening to the session. */
+  forget?: () => void;
+}
+
+/** What a stream came by. */
+interface Streaming extends Recorded {
+  readonly req: IncomingMessage;
 }
 
 interface StreamLife {
   readonly onOpen: () => void;
   readonly onEnd: () => void;
-  /** Logs what nobody expected, and answers what the client may know of it. */
-  readonly onFailure: (error: unknown) => GraphQLError;
+  /** Told the errors before they are sent, answers what to send. */
+  readonly report: RequestRecord['report'];
 }
 
 /**
@@ -109,16 +152,16 @@ interface StreamLife {
  */
 class EventStream extends Readable {
   readonly #results: AsyncIterator<ExecutionResult, unknown>;
-  readonly #last: Readonly<LastId>;
+  readonly #asked: Readonly<Asked>;
   readonly #life: StreamLife;
   #ping: NodeJS.Timeout | undefined;
   #isPulling = false;
   #isEnding = false;
 
-  constructor(results: AsyncIterable<ExecutionResult>, last: Readonly<LastId>, life: StreamLife) {
+  constructor(results: AsyncIterable<ExecutionResult>, asked: Readonly<Asked>, life: StreamLife) {
     super({ highWaterMark: 1 });
     this.#results = results[Symbol.asyncIterator]();
-    this.#last = last;
+    this.#asked = asked;
     this.#life = life;
   }
 
@@ -134,7 +177,7 @@ class EventStream extends Readable {
         else this.#tell(next.value);
       },
       // Masked already. What stops a subscription passes: the client is told, and to come back.
-      (error: GraphQLError) => this.#end(`${toEvent(undefined, { errors: [error] })}${retry}`),
+      (error: GraphQLError) => this.#end(`${this.#toFailure(error)}${retry}`),
     );
   }
 
@@ -164,15 +207,21 @@ class EventStream extends Readable {
   }
 
   #tell(result: ExecutionResult): void {
+    const { data, errors } = result;
+    const told = errors === undefined ? result : { ...result, errors: this.#life.report(errors) };
     let event: string;
     try {
       // An event that failed did not bring the client to its position.
-      event = toEvent(result.data === null ? undefined : this.#last.id, result);
+      event = toEvent(data === null ? undefined : this.#asked.lastId, told);
     } catch (error) {
       // Longer than a string can be, or a formatter's answer that is no JSON.
-      return this.#end(`${toEvent(undefined, { errors: [this.#life.onFailure(error)] })}${complete}`);
+      return this.#end(`${this.#toFailure(error)}${complete}`);
     }
     this.push(event);
+  }
+
+  #toFailure(error: unknown): string {
+    return toEvent(undefined, { errors: this.#life.report([maskError(error)]) });
   }
 
   #end(lastWords: string): void {

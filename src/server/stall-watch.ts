@@ -50,9 +50,19 @@ export class StallWatch {
   }
 }
 
-/** Changes whenever bytes leave. The handle also sees parts of one large write, which the stream counts at its end. */
+/**
+ * Changes whenever bytes leave. The handle also sees parts of one large write, which the stream counts at its end; by TLS
+ * only the handle below sees them, since all of it was encrypted at once.
+ */
 function progressOf(socket: Socket): string {
-  // Node's own idle timer reads the same field; it is not in the types.
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly writeQueueSize?: number } | null };
-  return `${socket.bytesWritten - socket.writableLength} ${handle?.writeQueueSize ?? 0} ${socket.writableLength > 0}`;
+  // Node's own idle timer reads the same fields; they are not in the types.
+  const { _handle: handle } = socket as Socket & { readonly _handle?: Handle | null };
+  const { _parent: below = handle } = handle ?? {};
+  const queued = below?.writeQueueSize ?? 0;
+  return `${socket.bytesWritten - socket.writableLength} ${queued} ${socket.writableLength > 0}`;
+}
+
+interface Handle {
+  readonly writeQueueSize?: number;
+  readonly _parent?: { readonly writeQueueSize?: number };
 }

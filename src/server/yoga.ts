@@ -2,18 +2,20 @@ import { execute, GraphQLError, subscribe } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { RequestScope } from '../graphql/request.ts';
 import { schema } from '../graphql/schema.ts';
-import type { Logger } from '../observability/logger.ts';
-import type { FollowHook } from './deliveries.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { DocumentCache, forgetInvalid, noErrorCache } from './document-cache.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
 import { useGraphiQL } from './graphiql.ts';
-import { limitQueries, type QueryLimits } from './limits.ts';
-import { createErrorMask } from './mask-error.ts';
-import { type Origins, refuseForms } from './origin.ts';
-import type { Quotas } from './quotas.ts';
+import { type Origins, refuseForms } from './http/origin.ts';
+import { limitQueries, type QueryLimits } from './limits/limits.ts';
+import type { Quotas } from './limits/quotas.ts';
+import { type TrustedDocuments, useTrustedDocuments } from './limits/trusted-documents.ts';
+import { maskError } from './mask-error.ts';
+import type { FollowHook } from './reporting/deliveries.ts';
+import type { Recorded, Requests } from './reporting/requests.ts';
+import { traceOperations } from './reporting/traced-operations.ts';
 import type { EventStreams } from './sse.ts';
 import { refuseConditionalRoots } from './subscription-root.ts';
-import { type TrustedDocuments, useTrustedDocuments } from './trusted-documents.ts';
 
 /** Where GraphQL is, over every transport. */
 export const endpoint = '/graphql';
@@ -21,7 +23,9 @@ export const endpoint = '/graphql';
 /** What the GraphQL server is built from. */
 export interface YogaOptions {
   readonly doorkeeper: Doorkeeper;
-  readonly logger: Logger;
+  readonly requests: Requests;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   readonly streams: EventStreams;
   readonly graphiql: boolean;
   readonly maxRequestBytes: number;
@@ -35,7 +39,7 @@ export interface YogaOptions {
 }
 
 /** What the transports hand to yoga beside the request. A WebSocket brings its scope along. */
-export interface TransportContext {
+export interface TransportContext extends Recorded {
   readonly scope?: RequestScope | undefined;
   /** What subscriptions are counted by: a WebSocket. */
   readonly connection?: object | undefined;
@@ -48,7 +52,8 @@ export type Yoga = YogaServerInstance<TransportContext, RequestScope>;
 export function createGraphQLServer(options: YogaOptions): Yoga {
   const {
     doorkeeper,
-    logger,
+    requests,
+    tracing,
     streams,
     graphiql,
     maxRequestBytes,
@@ -62,11 +67,14 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
   return createYoga<TransportContext, RequestScope>({
     schema,
     graphqlEndpoint: endpoint,
-    context: ({ scope, request }) =>
-      scope ?? { ...doorkeeper.admissionOf(request), logger, onFollow, ...streams.scopeOf(request) },
-    maskedErrors: { maskError: createErrorMask(logger) },
+    context: ({ scope, request }) => {
+      if (scope !== undefined) return scope;
+      const admission = doorkeeper.admissionOf(request);
+      return { ...admission, onFollow, ...streams.scopeOf(request, admission.session) };
+    },
+    maskedErrors: { maskError },
     maxRequestBodySize: maxRequestBytes,
-    // What yoga reports the mask has seen, too.
+    // What yoga reports is reported by `requests`.
     logging: false,
     parserAndValidationCache: { documentCache: documents, errorCache: noErrorCache },
     batching: false,
@@ -75,6 +83,7 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
     landingPage: false,
     graphiql: false,
     plugins: [
+      requests.plugin,
       doorkeeper.plugin,
       useGraphQLJs,
       refuseForms,
@@ -83,9 +92,10 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
       ...(trustedDocuments === undefined ? [] : [useTrustedDocuments(trustedDocuments)]),
       quotas.plugin((request) => doorkeeper.admissionOf(request).session.viewer.id),
       refuseConditionalRoots,
+      ...(tracing === undefined ? [] : [traceOperations(tracing)]),
       forgetInvalid(documents),
       streams.plugin,
-      ...(graphiql ? [useGraphiQL(endpoint)] : []),
+      ...(graphiql ? [useGraphiQL(endpoint, doorkeeper.isOpen ? 'WS' : 'SSE')] : []),
     ],
   });
 }
@@ -104,6 +114,9 @@ const refuseBrokenParameters: Plugin = {
       try {
         return await requestParser(request);
       } catch (error) {
+        // The client has cut its request off, and hears nothing any more.
+        if (request.signal.aborted)
+          throw new GraphQLError('The request ends early.', { extensions: { http: { status: 400 } } });
         if (!(error instanceof SyntaxError)) throw error;
         throw new GraphQLError('Variables and extensions must be JSON.', { extensions: { http: { status: 400 } } });
       }

@@ -2,6 +2,7 @@
 import type { Absent, Base, CommitResult, DeltaRecord, Known } from '../backend/backend.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { Position } from '../model.ts';
+import type { Span } from '../observability/tracing.ts';
 import { type Decision, decide, type WriteRequest, type WriteRules } from './decide.ts';
 import { PlannedState } from './planned-state.ts';
 import { toDelta } from './sync.ts';
@@ -22,6 +23,8 @@ export interface Pending {
   readonly fail: (error: unknown) => void;
   /** When it was submitted, in ms. */
   readonly sinceMs: number;
+  /** Whose trace it is a part of. */
+  readonly span?: Span | undefined;
   /** How often a refusal was overruled by a fresh view. */
   reconsidered: number;
   /** The view that overruled it: what to plan on next, since what `peek` says may stay stale or nothing. */

@@ -27,6 +27,10 @@ export type At =
 export interface Subscriber {
   /** Whether something may have happened that it was not told yet. */
   readonly isBehind: boolean;
+  /** Whoever follows, as the transport named it. */
+  readonly by: unknown;
+  /** What it was told last; undefined before the first event. */
+  readonly position: Position | undefined;
   /** Something may have happened. `delta`: the announced one may lead on. `look`: only the store knows. */
   mark(mark: 'delta' | 'look'): void;
   /** Whether a head of the store proves that it missed something. */

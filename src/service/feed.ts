@@ -11,8 +11,14 @@
 import { BackendUnavailableError } from '../errors.ts';
 import { AbortGroups } from './abort-groups.ts';
 import { Channel, type FeedOptions, type Subscriber } from './channel.ts';
-import { Follower, type FollowerHost } from './follower.ts';
+import { Follower, type FollowerHost, type Following } from './follower.ts';
 import type { Since } from './sync.ts';
+
+/** Who follows what. */
+export interface FeedSubscription {
+  readonly contextId: string;
+  readonly follower: Pick<Subscriber, 'by' | 'isBehind' | 'position'>;
+}
 
 /** All followers of one process. */
 export class Feed implements FollowerHost {
@@ -42,14 +48,21 @@ export class Feed implements FollowerHost {
     return behind;
   }
 
+  /** Every follower and its context. Takes as long as there are followers. */
+  *subscriptions(): Generator<FeedSubscription> {
+    for (const { id, followers } of this.#channels.values()) {
+      for (const follower of followers) yield { contextId: id, follower };
+    }
+  }
+
   /** How many contexts are watched for them. */
   get watched(): number {
     return this.#channels.size;
   }
 
   /** The first `next()` of the follower attaches it; `return()` and the signal detach it. */
-  follow(id: string, since: Since | undefined, signal: AbortSignal | undefined): Follower {
-    return new Follower(this, { id, since, signal });
+  follow(id: string, since: Since | undefined, options: Pick<Following, 'signal' | 'by'>): Follower {
+    return new Follower(this, { id, since, ...options });
   }
 
   attach(id: string, follower: Subscriber, signal: AbortSignal | undefined): Channel {

@@ -1,6 +1,6 @@
 import type { Head } from '../backend/backend.ts';
 import type { Delta } from '../delta/delta.ts';
-import type { ContextEvent } from '../model.ts';
+import type { ContextEvent, Position } from '../model.ts';
 import { type At, type Channel, noContext, type Subscriber } from './channel.ts';
 import type { Since } from './sync.ts';
 
@@ -15,6 +15,8 @@ export interface Following {
   readonly id: string;
   readonly since: Since | undefined;
   readonly signal: AbortSignal | undefined;
+  /** Whoever follows, for lists of subscriptions. */
+  readonly by: unknown;
 }
 
 type Turn = IteratorResult<ContextEvent, undefined>;
@@ -79,6 +81,14 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.end();
+  }
+
+  get by(): unknown {
+    return this.#following.by;
+  }
+
+  get position(): Position | undefined {
+    return this.#at;
   }
 
   get isBehind(): boolean {

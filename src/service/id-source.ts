@@ -7,6 +7,8 @@ export interface Visible {
   has(id: string): boolean;
   /** The same as ids and prefixes that do not overlap; null: only `has` tells. */
   readonly parts: { readonly ids: readonly string[]; readonly prefixes: readonly string[] } | null;
+  /** Of the ids of `parts`, those that may not be seen all the same. Absent: none. */
+  readonly except?: ReadonlySet<string> | undefined;
 }
 
 /** Which ids, and from where on. */
@@ -23,6 +25,8 @@ export interface IdRange {
 
 /** How many ids are asked for at once. */
 export const chunkSize = 250;
+/** Of more exceptions nobody counts which are there. */
+const maxExceptions = 1_000;
 /** Among so many ids that may not be seen one that may has to be. */
 const maxHidden = 10_000;
 
@@ -78,13 +82,14 @@ export class IdSource {
     if (ids !== undefined) return this.#alive(visibleOf(ids, this.#range));
     if (visible === undefined) return (await this.#backend.count({ idPrefix })) ?? null;
     if (visible.parts === null) return null;
+    if (visible.except !== undefined && visible.except.size > maxExceptions) return null;
     let sum = await this.#alive(visible.parts.ids.filter((id) => id.startsWith(idPrefix)));
     for (const prefix of prefixesInside(visible.parts.prefixes, idPrefix)) {
       const count = await this.#backend.count({ idPrefix: prefix });
       if (count === undefined) return null;
       sum += count;
     }
-    return sum;
+    return sum - (await this.#alive(exceptionsOf(visible).filter((id) => id.startsWith(idPrefix))));
   }
 
   /** Part by part, which do not overlap and are in the order of the list. */
@@ -120,6 +125,12 @@ export function compareIds(a: string, b: string): number {
 
 function visibleOf(ids: readonly string[], { visible }: IdRange): readonly string[] {
   return visible === undefined ? ids : ids.filter((id) => visible.has(id));
+}
+
+/** Those that are in the parts, or would be if they were there. */
+function exceptionsOf({ parts, except }: Visible): readonly string[] {
+  const isInside = (id: string) => parts?.ids.includes(id) || parts?.prefixes.some((prefix) => id.startsWith(prefix));
+  return [...(except ?? [])].filter(isInside);
 }
 
 function isBeyond(id: string, { after, descending }: Pick<IdRange, 'after' | 'descending'>): boolean {

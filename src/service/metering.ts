@@ -11,6 +11,7 @@ import {
 } from '../errors.ts';
 import type { ContextEvent } from '../model.ts';
 import type { Labels, Metrics, WriteOutcome, WriteVerb } from '../observability/metrics.ts';
+import type { Span, Tracing } from '../observability/tracing.ts';
 import type { CleanupReport } from './chord.ts';
 
 /** What a write says of itself; a delete says nothing of `changed`, a restore nothing of `duplicate`. */
@@ -26,6 +27,20 @@ export function meterWrite<T extends Answer | undefined>(
   write: () => Promise<T>,
 ): Promise<T> {
   return metrics === undefined ? write() : meter(metrics, verb, write);
+}
+
+/**
+ * A call of the store for writes, whoever's turn it is made in: a part of the traces of all of them. Without traces it is
+ * the call itself.
+ */
+export function callFor<T>(
+  writes: readonly { readonly span?: Span | undefined }[],
+  tracing: Tracing | undefined,
+  call: () => Promise<T>,
+): Promise<T> {
+  if (tracing === undefined) return call();
+  const spans = writes.map(({ span }) => span);
+  return tracing.join(spans, call);
 }
 
 /** How an answer to a position is counted. */

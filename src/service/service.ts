@@ -14,6 +14,7 @@ import type { Exporter, Provider } from '../external/external.ts';
 import type { ClientPosition, ContextEvent, ContextRecord } from '../model.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { Written } from './batch.ts';
 import type {
   Chord,
@@ -36,7 +37,7 @@ import type {
 import { Cleaner } from './cleaner.ts';
 import { parseCleanup, parseSchedule } from './cleanup-input.ts';
 import type { WriteRequest } from './decide.ts';
-import { Feed } from './feed.ts';
+import { Feed, type FeedSubscription } from './feed.ts';
 import type { Visible } from './id-source.ts';
 import { createWriteIds, newEpoch } from './ids.ts';
 import {
@@ -79,6 +80,8 @@ export interface ServiceOptions {
   readonly logger: Logger;
   /** Absent: nothing is counted. */
   readonly metrics?: Metrics | undefined;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   /** Deltas are dropped once they are this old; null: never for their age. */
   readonly deltaTtlMs: number | null;
   /** Tombstones are forgotten once they are this old; null: never. */
@@ -98,6 +101,15 @@ export interface ServiceOptions {
   /** Whether reading what is not there asks the provider. */
   readonly restoreOnMiss: boolean;
 }
+
+/** What transports say beside the options of the library. */
+export interface OwnFollowOptions extends FollowOptions {
+  /** Whoever follows, for lists of subscriptions. */
+  readonly by?: unknown;
+}
+
+/** Small texts beside the contexts. */
+export type Notes = Pick<Backend, 'noteRevision' | 'readNote' | 'writeNote'>;
 
 /** The verbs on a backend, and what only the layers above need. */
 export class ChordService implements Chord {
@@ -176,8 +188,14 @@ export class ChordService implements Chord {
     return event ?? null;
   }
 
-  follow(id: string, position?: ClientPosition | null, options?: FollowOptions | null): ContextEvents {
-    return this.#feed.follow(parseId('id', id), parseSince(position), options?.signal ?? undefined);
+  follow(id: string, position?: ClientPosition | null, options?: OwnFollowOptions | null): ContextEvents {
+    const { signal, by } = options ?? {};
+    return this.#feed.follow(parseId('id', id), parseSince(position), { signal: signal ?? undefined, by });
+  }
+
+  /** Every subscription of this process. */
+  subscriptions(): Iterable<FeedSubscription> {
+    return this.#feed.subscriptions();
   }
 
   async listContexts(options?: ListContextsOptions | null, visible?: Visible): Promise<ContextPage> {
@@ -224,6 +242,21 @@ export class ChordService implements Chord {
   /** The delta in the configured format. */
   formatDelta(delta: Delta): JsonValue {
     return this.#options.deltaFormatter(delta);
+  }
+
+  /** The identity of the store. */
+  get storeId(): string {
+    return this.#options.backend.serverId;
+  }
+
+  /** What all processes agree on beside the contexts. */
+  get notes(): Notes {
+    return this.#options.backend;
+  }
+
+  /** Counts for all processes together; undefined: the store cannot. */
+  get takeRate(): Backend['takeRate'] {
+    return this.#options.backend.takeRate;
   }
 
   async ping(): Promise<void> {

@@ -15,6 +15,7 @@ import type { Clock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
 import { BackendUnavailableError, IdempotencyConflictError, LimitExceededError } from '../errors.ts';
 import type { Position } from '../model.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import {
   absent,
   baseOf,
@@ -29,6 +30,7 @@ import {
   type Written,
 } from './batch.ts';
 import { decide, type WriteRequest, type WriteRules } from './decide.ts';
+import { callFor } from './metering.ts';
 import { toDelta } from './sync.ts';
 
 /** What the write path works with. Times in ms, sizes in bytes. */
@@ -41,6 +43,8 @@ export interface WriterOptions extends Pick<WriteRules, 'deltaThreshold' | 'maxS
   readonly maxQueuedWrites: number;
   /** Told what every commit left of its context (undefined: nothing), and when it was planned. Must not throw. */
   readonly onStored?: ((head: Head | undefined, nowMs: number) => void) | undefined;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 interface Queue {
@@ -78,8 +82,9 @@ export class Writer {
   }
 
   submit(request: WriteRequest): Promise<Written> {
+    const { clock, tracing } = this.#options;
     return new Promise((settle, fail) =>
-      this.#enqueue({ request, settle, fail, sinceMs: this.#options.clock.now(), reconsidered: 0 }),
+      this.#enqueue({ request, settle, fail, sinceMs: clock.now(), span: tracing?.current(), reconsidered: 0 }),
     );
   }
 
@@ -142,7 +147,7 @@ export class Writer {
    * Every round ends it, has one write less, or counts as one of `maxAttempts`.
    */
   async #commitBatch(id: string, queue: Queue): Promise<void> {
-    const { backend, newEpoch } = this.#options;
+    const { backend, newEpoch, tracing } = this.#options;
     try {
       let known: Known = takeFresh(queue.underWay) ?? backend.peek(id) ?? absent;
       let attempt = 0;
@@ -157,7 +162,8 @@ export class Writer {
         if (planned.length === 0) return;
         const freshEpoch = newEpoch();
         const writes = planned.map((plan) => this.#toWrite(plan, rules.nowMs));
-        const result = await backend.commit(id, baseOf(known), writes, { nowMs: rules.nowMs, freshEpoch, attempt });
+        const options = { nowMs: rules.nowMs, freshEpoch, attempt };
+        const result = await callFor(queue.underWay, tracing, () => backend.commit(id, baseOf(known), writes, options));
         this.#note(result, rules.nowMs);
         queue.underWay = await this.#settleBatch(planned, result, freshEpoch);
         if (result.kind === 'behind') attempt++;
@@ -244,9 +250,10 @@ export class Writer {
   /** Whether a fresh view of the store allows the write after all; settles it otherwise. Never rejects. */
   async #isOverruled(pending: Pending): Promise<boolean> {
     const { request, fail } = pending;
-    const { backend, clock } = this.#options;
+    const { backend, clock, tracing } = this.#options;
     try {
-      const { known, outcome } = await backend.readOutcome(request.id, request.idempotency?.key, clock.now());
+      const read = () => backend.readOutcome(request.id, request.idempotency?.key, clock.now());
+      const { known, outcome } = await callFor([pending], tracing, read);
       if (outcome !== undefined) {
         await this.#settleDuplicate(pending, outcome);
         return false;

@@ -59,6 +59,7 @@ export const refused = {
   missing: 'UNAUTHENTICATED: Credentials are required.',
   invalid: 'UNAUTHENTICATED: The credentials are not valid.',
   runOut: 'UNAUTHENTICATED: The credentials have run out.',
+  revoked: 'UNAUTHENTICATED: The credentials were revoked.',
   unknowable: 'BACKEND_UNAVAILABLE: The credentials cannot be checked now.',
 };
 

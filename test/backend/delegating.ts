@@ -13,6 +13,7 @@ import type {
   Known,
   Lease,
   ListOptions,
+  Note,
   Outcome,
   ReadOptions,
   View,
@@ -99,6 +100,18 @@ export class Delegating implements Backend {
 
   lease(name: string, ttlMs: number, nowMs: number): Promise<Lease | undefined> {
     return this.inner.lease(name, ttlMs, nowMs);
+  }
+
+  noteRevision(name: string): Promise<string | undefined> {
+    return this.inner.noteRevision(name);
+  }
+
+  readNote(name: string): Promise<Note | undefined> {
+    return this.inner.readNote(name);
+  }
+
+  writeNote(name: string, note: Note, expected: string | undefined): Promise<boolean> {
+    return this.inner.writeNote(name, note, expected);
   }
 
   ping(): Promise<void> {

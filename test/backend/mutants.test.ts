@@ -7,6 +7,7 @@ import {
   CommitInTwoSteps,
   FloorNotMoved,
   IdempotencyRecordedSeparately,
+  NoteComparedFirst,
   TombstoneForgotten,
   WatchResolvingEarly,
 } from './mutants.ts';
@@ -33,6 +34,7 @@ const cases: readonly Case[] = [
   { Mutant: AnnouncedBeforeStored, guarantee: 'B45', group: 'watch', others: [] },
   { Mutant: WatchResolvingEarly, guarantee: 'B43', group: 'watch', others: ['values', 'closing'] },
   { Mutant: IdempotencyRecordedSeparately, guarantee: 'B21', group: 'idempotency', others: [] },
+  { Mutant: NoteComparedFirst, guarantee: 'B63', group: 'notes', others: [] },
 ];
 
 describe('the conformance suite proves itself', () => {

@@ -7,6 +7,7 @@ import type {
   CommitResult,
   Head,
   Known,
+  Note,
   Outcome,
   ReadOptions,
   View,
@@ -172,6 +173,16 @@ export class IdempotencyRecordedSeparately extends Delegating {
       const { key, requestHash, changed, expiresAtMs } = idempotency;
       this.#outcomes.set(JSON.stringify([id, key]), { outcome: { ...position, requestHash, changed }, expiresAtMs });
     }
+  }
+}
+
+/** Looks at the revision of a note in one step, and replaces it in another. */
+export class NoteComparedFirst extends Delegating {
+  override async writeNote(name: string, note: Note, expected: string | undefined): Promise<boolean> {
+    const revision = await this.noteRevision(name);
+    if (revision !== expected) return false;
+    await turn();
+    return super.writeNote(name, note, await this.noteRevision(name));
   }
 }
 

@@ -1,5 +1,5 @@
 /* A Chord server in a process of its own, told by its parent how to run, and gone when its parent is. */
-import { type AppOptions, createApp } from '../../src/app.ts';
+import { type AppOptions, createApp } from '../../src/app/app.ts';
 import type { Logger } from '../../src/observability/logger.ts';
 import type { Started } from '../support/forked-server.ts';
 

@@ -1,6 +1,6 @@
 /* The Chord servers of a run: processes that can be killed, each replaced by a new one. */
 import { Agent } from 'node:http';
-import type { AppOptions } from '../../src/app.ts';
+import type { AppOptions } from '../../src/app/app.ts';
 import type { Random } from '../fixtures/random.ts';
 import { ForkedServer } from '../support/forked-server.ts';
 import type { ErrorMessage } from './server-child.ts';

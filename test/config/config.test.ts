@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createApp } from '../../src/app.ts';
+import { createApp } from '../../src/app/app.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { ConfigError } from '../../src/config/config-error.ts';
 import { configTableMarkdown, helpText } from '../../src/config/help.ts';
@@ -34,8 +34,13 @@ async function refusal(sources: Parameters<typeof load>[0]): Promise<string> {
 const defaults = {
   host: '127.0.0.1',
   port: 4000,
+  tlsCertFile: null,
+  tlsKeyFile: null,
+  trustedProxies: [],
   metricsPort: null,
   metricsHost: '127.0.0.1',
+  otlpEndpoint: null,
+  traceSampleRatio: 1,
   allowAnonymous: false,
   apiKeysFile: null,
   jwtSecret: null,
@@ -86,6 +91,7 @@ const defaults = {
   slowReaderTimeoutMs: 60_000,
   drainDelayMs: 0,
   drainTimeoutMs: 10_000,
+  drainSpreadMs: 5_000,
   authGraceMs: 30_000,
   maxRequestBytes: 8_388_608,
   maxQueryTokens: 2_000,
@@ -150,6 +156,32 @@ describe('where a value comes from', () => {
     expect(config).toMatchObject({ port: 4000, host: '127.0.0.1' });
   });
 
+  test("OpenTelemetry's own variable counts where ours is not set", async () => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+    expect(await load({ env })).toMatchObject({ otlpEndpoint: 'http://collector:4318' });
+    const own = { ...env, CHORD_OTLP_ENDPOINT: 'http://other:4318' };
+    expect(await load({ env: own })).toMatchObject({ otlpEndpoint: 'http://other:4318' });
+    expect(await load({ env: { ...env, CHORD_OTLP_ENDPOINT: 'none' } })).toMatchObject({ otlpEndpoint: null });
+    expect(await load({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: '' } })).toMatchObject({ otlpEndpoint: null });
+    const secret = 'ftp://user:password@collector';
+    const told = await refusal({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: secret } });
+    expect(told).toBe('OTEL_EXPORTER_OTLP_ENDPOINT is not shown; expected a URL with http or https, or none.');
+  });
+
+  test.each([
+    ['0', 0],
+    ['1', 1],
+    ['0.05', 0.05],
+    ['.5', 0.5],
+  ])('a share may be %s', async (text, traceSampleRatio) => {
+    expect(await load({ env: { CHORD_TRACE_SAMPLE_RATIO: text } })).toMatchObject({ traceSampleRatio });
+  });
+
+  test.each(['1.1', '-0.1', '5%', 'half', 'NaN', '1e-1'])('a share is not %s', async (text) => {
+    const told = await refusal({ env: { CHORD_TRACE_SAMPLE_RATIO: text } });
+    expect(told).toContain('expected a number from 0 to 1');
+  });
+
   test('a flag and its value may be one argument or two', async () => {
     expect(await load({ argv: ['--port=5', '--host', '::1'] })).toMatchObject({ port: 5, host: '::1' });
   });
@@ -192,6 +224,30 @@ describe('where a value comes from', () => {
 
   test('CHORD_HISTORIES is for the tests, and variables of others do not concern us', async () => {
     expect(await load({ env: { CHORD_HISTORIES: '/somewhere', PATH: '/bin', CHORDAL: '1' } })).toMatchObject(defaults);
+  });
+});
+
+describe('trusted proxies', () => {
+  test.each(['none', 'loopback,private', '10.0.0.0/8, 192.0.2.1', '::1', '2001:db8::/32', '0.0.0.0/0'])(
+    'may be %s',
+    async (text) => {
+      const { trustedProxies } = await load({ env: { CHORD_TRUSTED_PROXIES: text } });
+      expect(trustedProxies).toEqual(text === 'none' ? [] : text.split(/, ?/));
+    },
+  );
+
+  test.each([
+    'all',
+    '10.0.0.0/33',
+    '10.0.0/8',
+    '::1/129',
+    '10.0.0.0/',
+    'fe80::1%eth0',
+    'proxy.example',
+    '10.0.0.1:80',
+    ',',
+  ])('cannot be %s', async (text) => {
+    expect(await refusal({ env: { CHORD_TRUSTED_PROXIES: text } })).toContain('expected addresses, ranges like');
   });
 });
 

@@ -2,7 +2,9 @@
  * compose.yaml, part by part, since a test has no container engine: the Redis that it starts, two processes as it
  * configures them, and its proxy with its configuration. Only addresses are others.
  */
+import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { followWithEventSource } from '../../examples/clients/event-source.ts';
@@ -119,6 +121,15 @@ async function seenByProxy({ name }: Service, state: 'UP' | 'DOWN'): Promise<voi
   });
 }
 
+/** The status of a request that calls the proxy by that name. */
+async function statusFor(host: string): Promise<number | undefined> {
+  const { port } = new URL(url);
+  const asked = request({ host: '127.0.0.1', port, path: '/graphql?query={__typename}', headers: { host } }).end();
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  response.resume();
+  return response.statusCode;
+}
+
 async function write(n: number): Promise<void> {
   const result = await post(url, {
     query: 'mutation ($n: Int!) { updateContext(id: "c", changes: { n: $n }) { __typename } }',
@@ -150,6 +161,29 @@ function follow(recipe: (options: FollowOptions) => () => void) {
 test('the Redis loses nothing, as far as its settings go, and the processes warn of nothing', async () => {
   expect(judgeSettings(await readSettings(openClient(redis.url)))).toEqual([]);
   for (const chord of chords) expect(chord.output).not.toMatch(/"level":"(warn|error)"/);
+});
+
+test('the proxy is called by names of this machine alone', async () => {
+  expect(await statusFor('localhost:4000')).toBe(200);
+  expect(await statusFor('127.0.0.1')).toBe(200);
+  expect(await statusFor('evil.example:4000')).toBe(403);
+  expect(await statusFor('localhost.evil.example')).toBe(403);
+});
+
+test('one process alone keeps its contexts on a volume, where the image has them', async () => {
+  const one = under(services, 'one');
+  const [mount = ''] = /[\w-]+:\/\w+$/m.exec(under(one, 'volumes')) ?? [];
+  const [volume = '', path] = mount.split(':');
+  expect(file).toMatch(new RegExp(`^volumes:\n(?:  \\w+:\n)*  ${volume}:\n`, 'm'));
+  expect(read('Dockerfile')).toContain(`ENV CHORD_DATA_DIR=${path}\n`);
+  const given = [...under(one, 'environment').matchAll(/^(\w+): (.+)$/gm)].map(([, name = '', value = '']) => [
+    name,
+    value,
+  ]);
+  const env = { ...Object.fromEntries(given), CHORD_DATA_DIR: join(home, 'data'), CHORD_PORT: '0' };
+  const alone = await ChordProcess.start([], { script: join(home, 'dist/main.js'), env });
+  expect(alone.output).toContain('"backend":"lmdb"');
+  expect(await alone.end('SIGTERM')).toBe(0);
 });
 
 test('one port serves HTTP, event streams and WebSockets of both processes, and notices who leaves', async () => {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { CloseCode } from 'graphql-ws';
 import { afterEach, describe, expect, test } from 'vitest';
-import { ServerCloseCode } from '../../src/server/close-codes.ts';
+import { ServerCloseCode } from '../../src/server/websocket/close-codes.ts';
 import { startApp, stopApps } from '../support/app.ts';
 import { holdingsIn, isThere } from './held-by.ts';
 import { anchorsOf, blocksOf, checkout, pages, proseOf, quoted, read, rowsOf, sectionOf } from './pages.ts';
@@ -81,7 +81,9 @@ describe('the errors of docs/protocol.md', () => {
   });
 
   test('at the top level are those that src/server gives to what is no class of ours, and no other', () => {
-    const sources = ['mask-error.ts', 'websocket.ts'].map((file) => read(`src/server/${file}`)).join('');
+    const sources = ['mask-error.ts', 'refusals.ts', 'doorkeeper.ts', 'websocket/protocol.ts', 'websocket/websocket.ts']
+      .map((file) => read(`src/server/${file}`))
+      .join('');
     for (const code of withoutClass) expect(sources).toContain(`'${code}'`);
     const given = [...sources.matchAll(/code: '([A-Z_]+)'/g)].map(([, code]) => code);
     expect(given.filter((code) => code === undefined || !topLevel.includes(code))).toEqual([]);
@@ -99,7 +101,7 @@ describe('the close codes of docs/protocol.md', () => {
   const rows = rowsOf(sectionOf(page, 'Close codes'));
   const by = (who: string) => rows.filter((row) => row[1] === who).map(([code]) => Number(code));
 
-  test('of the server are those of src/server/close-codes.ts', () => {
+  test('of the server are those of src/server/websocket/close-codes.ts', () => {
     expect(new Set(by('server'))).toEqual(new Set(Object.values(ServerCloseCode)));
   });
 

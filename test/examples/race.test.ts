@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Facts } from '../../examples/replay/facts.ts';
 import { type ContextEvent, type Copy, follow, type Position } from '../../examples/replay/follower.ts';
 import { type TransportName, transports } from '../../examples/replay/transports.ts';
-import { createApp } from '../../src/app.ts';
+import { createApp } from '../../src/app/app.ts';
 import { SetContextDocument, UpdateContextDocument } from '../../src/client/generated/graphql.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 

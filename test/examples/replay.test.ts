@@ -4,7 +4,7 @@ import { main } from '../../examples/replay/main.ts';
 import { WriteRecord } from '../../examples/replay/record.ts';
 import { replay } from '../../examples/replay/replay.ts';
 import { dueAnswer, type Situation } from '../../examples/replay/verdict.ts';
-import { createApp } from '../../src/app.ts';
+import { createApp } from '../../src/app/app.ts';
 import type { Announcement, Backend, View } from '../../src/backend/backend.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import type { JsonObject } from '../../src/delta/json.ts';

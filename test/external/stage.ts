@@ -1,6 +1,6 @@
 /** A server as people run it, on a store of its own, spoken to over real sockets, with everything that it ever said. */
 import { onTestFinished } from 'vitest';
-import type { AppOptions } from '../../src/app.ts';
+import type { AppOptions } from '../../src/app/app.ts';
 import type { JsonObject } from '../../src/delta/json.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { type GraphQLResult, type RunningApp, startApp } from '../support/app.ts';

@@ -4,7 +4,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { onTestFinished, vi } from 'vitest';
-import type { AppOptions } from '../../src/app.ts';
+import type { AppOptions } from '../../src/app/app.ts';
 import { fileName } from '../../src/external/names.ts';
 import { temporaryDirectory } from '../support/lmdb.ts';
 import { type S3Server, s3Credentials } from '../support/s3-server/s3-server.ts';

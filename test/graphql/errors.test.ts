@@ -274,7 +274,10 @@ describe('what nobody expected', () => {
       broken: setContext(id: "b", state: {}) { ... on SetContextPayload { version delta { formatted } } }
       last: setContext(id: "c", state: {}) { ... on SetContextPayload { version } }
     }`);
-    expect(onlyError(errors).extensions).toEqual({ code: 'INTERNAL_SERVER_ERROR' });
+    expect(onlyError(errors).extensions).toEqual({
+      code: 'INTERNAL_SERVER_ERROR',
+      requestId: expect.stringMatching(/^\w{16}$/),
+    });
     expect(data).toEqual({ first: { version: 1 }, broken: { version: 1, delta: null }, last: { version: 1 } });
     expect(await chord.getContext('b')).toMatchObject({ version: 1 });
   });

@@ -144,8 +144,8 @@ test('only Context has a field id, by which caches keep it', () => {
   expect(keyed.map(({ name }) => name)).toEqual(['Context']);
 });
 
-/** Cleanup has no failure that a caller could expect. */
-const withoutErrors = ['runCleanup', 'startCleanup', 'stopCleanup', 'updateCleanup'];
+/** They have no failure that a caller could expect. */
+const withoutErrors = ['runCleanup', 'startCleanup', 'stopCleanup', 'updateCleanup', 'endRevocation'];
 
 test('every mutation answers a union of its payload and its errors, named after it', () => {
   const fields = fieldsOf(schema.getMutationType()).filter(({ name }) => !withoutErrors.includes(name));

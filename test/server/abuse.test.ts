@@ -373,7 +373,7 @@ class Abuser {
   async #cutRequest(): Promise<void> {
     const body = JSON.stringify({ query: '{ contexts { nodes { id state } } }', variables: { secret } });
     const whole =
-      'POST /graphql HTTP/1.1\r\nHost: chord\r\nContent-Type: application/json\r\n' +
+      'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' +
       `Content-Length: ${body.length + this.#random.integer(0, 1)}\r\n\r\n${body}`;
     const garbage = this.#random.chance(0.2) ? `${secret} \u0000\r\n\r\n` : whole;
     const part = garbage.slice(0, this.#random.integer(1, garbage.length));
@@ -486,7 +486,7 @@ class Abuser {
     socket.on('error', () => undefined);
     const closed = once(socket, 'close').catch(() => undefined);
     socket.write(
-      `GET ${random.pick(['/graphql', '/graphql', '/graphql', '/other'])} HTTP/1.1\r\nHost: chord\r\nConnection: Upgrade\r\n` +
+      `GET ${random.pick(['/graphql', '/graphql', '/graphql', '/other'])} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n` +
         `Upgrade: ${random.pick(['websocket', 'websocket', 'h2c'])}\r\nSec-WebSocket-Version: ${random.pick(['13', '13', '99'])}\r\n` +
         `Sec-WebSocket-Key: ${random.pick(['dGhlIHNhbXBsZSBub25jZQ==', 'dGhlIHNhbXBsZSBub25jZQ==', secret])}\r\n` +
         'Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n',

@@ -3,7 +3,7 @@
  * server-process.ts.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { type AppOptions, createApp } from '../../src/app.ts';
+import { type AppOptions, createApp } from '../../src/app/app.ts';
 import type { Logger } from '../../src/observability/logger.ts';
 import { type Command, type Memory, type Reports, secret } from './server-process.ts';
 

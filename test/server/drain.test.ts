@@ -78,7 +78,7 @@ test('a subscription that is asked for while the server stops is told to come ba
   });
   const body = JSON.stringify(followOperation('c'));
   socket.write(
-    'POST /graphql HTTP/1.1\r\nHost: chord\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\n' +
+    'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\n' +
       `Expect: 100-continue\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`,
   );
   // The server has the request, and waits for its body.
@@ -115,7 +115,7 @@ test('an answer that its client reads slowly is not cut short', async () => {
   });
   socket.pause();
   const path = `/graphql?query=${encodeURIComponent('{ context(id: "c") { state } }')}`;
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: chord\r\nAccept: application/json\r\n\r\n`);
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n`);
   await once(socket, 'readable');
   const stopping = stopApp(app);
   await new Promise(setImmediate);
@@ -130,7 +130,7 @@ test('connections on which nothing was ever asked do not delay the stop', async 
   const reserve = connect(port, '127.0.0.1');
   await once(reserve, 'connect');
   const refused = connect(port, '127.0.0.1');
-  refused.write('GET /elsewhere HTTP/1.1\r\nHost: chord\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  refused.write('GET /elsewhere HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
   const [answer] = (await once(refused, 'data')) as [Buffer];
   expect(answer.toString()).toContain('404');
   await soon('the stop', stopApp(app), 5_000);
@@ -147,7 +147,7 @@ test('the stop ends in its time, even when clients hold on to everything', async
   const deaf = await upgraded(port);
   const halfway = connect(port, '127.0.0.1');
   halfway.write(
-    'POST /graphql HTTP/1.1\r\nHost: chord\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
+    'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
   );
   await once(halfway, 'connect');
   const startMs = performance.now();
@@ -228,7 +228,7 @@ function resumingFollower(client: ReturnType<typeof openWebSocket>, replica: Rep
 async function upgraded(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   socket.write(
-    'GET /graphql HTTP/1.1\r\nHost: chord\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+    'GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
       'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
       'Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n',
   );
@@ -260,10 +260,10 @@ test('with a delay everything is served as before, but /ready says no, and every
   await Promise.all([once(first, 'connect'), once(second, 'connect')]);
   const stopping = stopApp(app);
 
-  first.write('GET /ready HTTP/1.1\r\nHost: chord\r\n\r\n');
+  first.write('GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n');
   const body = JSON.stringify(write);
   second.write(
-    'POST /graphql HTTP/1.1\r\nHost: chord\r\nContent-Type: application/json\r\n' +
+    'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   const [readiness = '', answer = ''] = await Promise.all(texts);

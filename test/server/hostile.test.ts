@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { createApp } from '../../src/app.ts';
+import { createApp } from '../../src/app/app.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { isDeserted, type RunningApp, startApp, stopApps } from '../support/app.ts';
 import { followOperation } from '../support/transports.ts';
@@ -24,10 +24,23 @@ function talk({ port }: RunningApp, text: string): { readonly socket: Socket; re
 }
 
 const subscription = encodeURIComponent('subscription { contextChanged(id: "c") { version } }');
-const streamRequest = `GET /graphql?query=${subscription} HTTP/1.1\r\nHost: chord\r\nAccept: text/event-stream\r\n\r\n`;
+const streamRequest = `GET /graphql?query=${subscription} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`;
 
 /** A BigInt, which only a formatter without types can answer. */
 const broken = () => 1n as unknown as number;
+
+test.each(['application/json', 'application/graphql', 'application/graphql+json'])(
+  'a body of %s that ends early is no alarm',
+  async (type) => {
+    const server = await startApp({ logLevel: 'debug' });
+    const head = `POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\nContent-Length: 100\r\n\r\n`;
+    const { socket } = talk(server, `${head}{"que`);
+    await once(socket, 'connect');
+    socket.destroy();
+    await until('the end', () => server.logger.lines.some(({ message }) => message === 'request'));
+    expect(server.logger.errors).toEqual([]);
+  },
+);
 
 describe('an answer that no JSON can say', () => {
   const query = 'subscription { contextChanged(id: "c") { version ... on Delta { formatted } } }';
@@ -35,7 +48,7 @@ describe('an answer that no JSON can say', () => {
   test('ends the event stream with a masked error, and nobody else is hurt', async () => {
     const server = await startApp({ deltaFormatter: broken });
     await server.app.chord.setContext('c', { n: 0 });
-    const request = `GET /graphql?query=${encodeURIComponent(query)} HTTP/1.1\r\nHost: c\r\nAccept: text/event-stream\r\n\r\n`;
+    const request = `GET /graphql?query=${encodeURIComponent(query)} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`;
     const { heard } = talk(server, request);
     await until('the first event', () => heard().includes('"version":1'));
     await server.app.chord.updateContext('c', { n: 1 });
@@ -59,7 +72,9 @@ describe('an answer that no JSON can say', () => {
     expect(await socket.messages.next()).toEqual({
       id: 'bad',
       type: 'error',
-      payload: [{ message: 'Unexpected error.', extensions: { code: 'INTERNAL_SERVER_ERROR' } }],
+      payload: [
+        { message: 'Unexpected error.', extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: expect.any(String) } },
+      ],
     });
     await server.app.chord.setContext('other', { n: 1 });
     expect(await socket.messages.next()).toMatchObject({ id: 'good', type: 'next' });

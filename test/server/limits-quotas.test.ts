@@ -145,7 +145,7 @@ describe('subscriptions', () => {
     door.close();
     const socket = connect(server.port, '127.0.0.1');
     socket.write(
-      `GET ${target} HTTP/1.1\r\nHost: chord\r\nAccept: text/event-stream\r\nAuthorization: Bearer a\r\n\r\n`,
+      `GET ${target} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer a\r\n\r\n`,
     );
     await until('it waits', () => door.waiting === 1);
     socket.destroy();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { TokenBuckets } from '../../src/server/rate.ts';
-import { Tally } from '../../src/server/tally.ts';
+import { TokenBuckets } from '../../src/server/limits/rate.ts';
+import { Tally } from '../../src/server/limits/tally.ts';
 import { ManualClock } from '../support/clock.ts';
 
 describe('a tally', () => {

@@ -23,16 +23,19 @@ async function sendAndWait({ port }: RunningApp, text: string): Promise<string> 
 
 describe('a client that does not go on is cut off', () => {
   test.each([
-    ['in the middle of the headers', 'POST /graphql HTTP/1.1\r\nHost: chord\r\nX-Slow: '],
+    ['in the middle of the headers', 'POST /graphql HTTP/1.1\r\nHost: localhost\r\nX-Slow: '],
     [
       'in the middle of the body',
-      'POST /graphql HTTP/1.1\r\nHost: chord\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{',
+      'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{',
     ],
     [
       'between two chunks of the body',
-      'POST /graphql HTTP/1.1\r\nHost: chord\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n',
+      'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n',
     ],
-    ['in the middle of an upgrade', 'GET /graphql HTTP/1.1\r\nHost: chord\r\nConnection: Upgrade\r\nUpgrade: websock'],
+    [
+      'in the middle of an upgrade',
+      'GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websock',
+    ],
     ['before it began', ''],
   ])('%s, and others are served', async (_where, text) => {
     const server = await startApp({ requestTimeoutMs: 100 });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createApp } from '../../src/app.ts';
+import { createApp } from '../../src/app/app.ts';
 import { type GraphQLResult, type RunningApp, startApp, stopApps } from '../support/app.ts';
 import { RawStream } from '../support/transports.ts';
 import { askOn, refusalOf } from './limits-stage.ts';

@@ -39,6 +39,11 @@ const over: readonly (readonly [string, object, string])[] = [
   ],
   ['cost of a page', { option: 'maxQueryCost', max: 500, actual: 501 }, '{ contexts(limit: 250) { nodes { id } } }'],
   [
+    'cost of what a page passes over',
+    { option: 'maxQueryCost', max: 500, actual: 503 },
+    '{ contexts(limit: 1, offset: 500) { nodes { id } } }',
+  ],
+  [
     'cost of pages in a page, of the size that they have by default',
     { option: 'maxQueryCost', max: 500, actual: 2_601 },
     '{ contexts { nodes { deltas { version } } } }',

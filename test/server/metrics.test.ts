@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { type App, type AppOptions, createApp } from '../../src/app.ts';
+import { type App, type AppOptions, createApp } from '../../src/app/app.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import { ConfigError } from '../../src/config/config-error.ts';
 import { Scrape } from '../observability/scrape.ts';
@@ -186,7 +186,7 @@ async function stallEventStream(url: string, port: number): Promise<() => void> 
   // Cut is what it shall be.
   socket.on('error', () => undefined);
   const { pathname, search } = new URL(operationUrl(url, followOperation('c')));
-  socket.write(`GET ${pathname}${search} HTTP/1.1\r\nHost: chord\r\nAccept: text/event-stream\r\n\r\n`);
+  socket.write(`GET ${pathname}${search} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`);
   await once(socket, 'data');
   socket.pause();
   return () => socket.destroy();

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { Origins } from '../../src/server/origin.ts';
+import { Origins, OwnNames } from '../../src/server/http/origin.ts';
 import { type RunningApp, startApp, stopApps } from '../support/app.ts';
+import { until } from '../support/wait.ts';
 import { besideFollower } from './limits-stage.ts';
 
 afterEach(() => stopApps());
@@ -32,13 +34,52 @@ describe('a page of', () => {
     ['a file', 'file://', '', false],
     ['another site, when nobody says whom it calls', 'https://evil.example', undefined, false],
   ])('%s is let in or not', (_whose, origin, host, isLetIn) => {
-    expect(new Origins(listed).admits(origin, host)).toBe(isLetIn);
+    expect(new Origins(listed).admits(origin, { host, isSecure: false })).toBe(isLetIn);
+  });
+
+  test('the server itself without TLS is not let in where there is some', () => {
+    const origins = new Origins(['http://app.example.com']);
+    const called = { host: 'chord.example.com', isSecure: true };
+    expect(origins.admits('https://chord.example.com', called)).toBe(true);
+    expect(origins.admits('http://chord.example.com', called)).toBe(false);
+    // The operator says so.
+    expect(origins.admits('http://app.example.com', called)).toBe(true);
   });
 
   test('any site is let in by *', () => {
     const origins = new Origins(['*']);
     for (const origin of ['https://evil.example', 'null'])
-      expect(origins.admits(origin, 'chord.example.com')).toBe(true);
+      expect(origins.admits(origin, { host: 'chord.example.com', isSecure: true })).toBe(true);
+  });
+});
+
+describe('an open server of its own machine is called', () => {
+  test.each([
+    ['127.0.0.1:4000', true],
+    ['127.8.8.8', true],
+    ['[::1]:4000', true],
+    ['192.168.1.7:4000', true],
+    ['localhost:4000', true],
+    ['LOCALHOST', true],
+    ['localhost.:4000', true],
+    ['chord.localhost:4000', true],
+    ['app.example.com:4000', true],
+    ['chord.internal', true],
+    [undefined, true],
+    ['evil.example', false],
+    ['evil.example:4000', false],
+    ['localhost.evil.example', false],
+    ['evillocalhost', false],
+    ['127.0.0.1.evil.example', false],
+    ['evil', false],
+    ['', false],
+    ['a b', false],
+  ])('by %j: %j', (host, isOwn) => {
+    expect(new OwnNames('chord.internal', ['https://app.example.com']).admits(host)).toBe(isOwn);
+  });
+
+  test('by any name, when any page may use it', () => {
+    expect(new OwnNames('127.0.0.1', ['*']).admits('evil.example')).toBe(true);
   });
 });
 
@@ -171,5 +212,66 @@ describe('a request that browsers send without asking', () => {
     const answer = await fetch(`${server.url}?${form}`, { headers: { accept: 'application/json' } });
     expect(answer.status).toBe(405);
     expect(await server.app.chord.getContext('c')).toBeNull();
+  });
+});
+
+describe('a site whose name points to this machine (DNS rebinding)', () => {
+  const site = 'evil.example:4000';
+
+  /** The status that a request by that name gets, with nothing that a browser would not send. */
+  async function statusOf({ port }: RunningApp, request: string, headers: readonly string[] = []): Promise<string> {
+    const socket = connect(port, '127.0.0.1');
+    let heard = '';
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      heard += chunk;
+    });
+    socket.write([`${request} HTTP/1.1`, `Host: ${site}`, 'Connection: close', ...headers, '', ''].join('\r\n'));
+    await until('the answer', () => heard.includes('\r\n\r\n'));
+    socket.destroy();
+    return heard.slice('HTTP/1.1 '.length, 'HTTP/1.1 '.length + 3);
+  }
+
+  const query = encodeURIComponent('{ contexts { nodes { state } } }');
+  const write = [
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `Origin: http://${site}`,
+  ];
+  const upgrade = [
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Protocol: graphql-transport-ws',
+    `Origin: http://${site}`,
+  ];
+
+  test('neither reads nor writes nor follows, and health checks of any name go on', async () => {
+    const server = await startApp();
+    // To a site without TLS a browser says nothing of where a GET comes from.
+    expect(await statusOf(server, `GET /graphql?query=${query}`)).toBe('421');
+    expect(await statusOf(server, `GET /graphql?query=${query}`, ['Accept: text/event-stream'])).toBe('421');
+    expect(await statusOf(server, 'POST /graphql', write)).toBe('421');
+    expect(await statusOf(server, 'GET /graphql', upgrade)).toBe('421');
+    expect(await statusOf(server, 'GET /live')).toBe('200');
+    expect(await statusOf(server, 'GET /ready')).toBe('200');
+  });
+
+  test('is not believed to be forwarded by a proxy of this machine', async () => {
+    const server = await startApp({ trustedProxies: ['loopback'] });
+    const forwarded = ['X-Forwarded-Host: localhost', 'X-Forwarded-For: 127.0.0.1'];
+    expect(await statusOf(server, `GET /graphql?query=${query}`, forwarded)).toBe('421');
+  });
+
+  test('is served where its name is listed, or where everybody is asked who they are', async () => {
+    const listed = await startApp({ corsOrigins: ['https://evil.example'] });
+    expect(await statusOf(listed, `GET /graphql?query=${query}`)).toBe('200');
+    const asking = await startApp({ jwtSecret: 'x'.repeat(32) });
+    expect(await statusOf(asking, `GET /graphql?query=${query}`)).toBe('401');
+  });
+
+  test('is nothing that an open server of many names can tell', async () => {
+    const server = await startApp({ host: '0.0.0.0', allowAnonymous: true });
+    expect(await statusOf(server, `GET /graphql?query=${query}`)).toBe('200');
   });
 });

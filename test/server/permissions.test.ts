@@ -24,6 +24,9 @@ const rows: Readonly<Record<string, Row>> = {
   'Query.deltas': { operation: 'query { deltas { nodes { version } totalCount } }', otherwise: 'empty' },
   'Query.syncContext': { operation: 'query { syncContext(id: "c") { version } }', otherwise: 'FORBIDDEN' },
   'Query.cleanup': { operation: 'query { cleanup { running } }', otherwise: 'FORBIDDEN' },
+  'Query.server': { operation: 'query { server { storeId } }', otherwise: 'FORBIDDEN' },
+  'Query.connections': { operation: 'query { connections { totalCount } }', otherwise: 'FORBIDDEN' },
+  'Query.revocations': { operation: 'query { revocations { totalCount } }', otherwise: 'FORBIDDEN' },
   'Query.viewer': { operation: 'query { viewer { viewerId } }', otherwise: 'open' },
   'Mutation.setContext': {
     operation: 'mutation { setContext(id: "c", state: {}) { __typename } }',
@@ -46,6 +49,11 @@ const rows: Readonly<Record<string, Row>> = {
   'Mutation.startCleanup': { operation: 'mutation { startCleanup { __typename } }', otherwise: 'FORBIDDEN' },
   'Mutation.stopCleanup': { operation: 'mutation { stopCleanup { __typename } }', otherwise: 'FORBIDDEN' },
   'Mutation.updateCleanup': { operation: 'mutation { updateCleanup { __typename } }', otherwise: 'FORBIDDEN' },
+  'Mutation.revokeAccess': {
+    operation: 'mutation { revokeAccess(viewerId: "nobody") { __typename } }',
+    otherwise: 'FORBIDDEN',
+  },
+  'Mutation.endRevocation': { operation: 'mutation { endRevocation(id: "c") { __typename } }', otherwise: 'FORBIDDEN' },
   'Mutation.refreshCredentials': {
     operation: 'mutation { refreshCredentials(token: "nobody") { __typename } }',
     otherwise: 'open',
@@ -188,7 +196,10 @@ async function look(url: string): Promise<Response> {
 }
 
 test('a page is shown to everybody, and nothing else is, not even what is wrong with a document', async () => {
-  expect((await look(server.url)).headers.get('content-type')).toContain('text/html');
+  const page = await look(server.url);
+  expect(page.headers.get('content-type')).toContain('text/html');
+  // What is entered as headers goes with event streams, and not with WebSockets.
+  expect(await page.text()).toContain('"subscriptionsProtocol":"SSE"');
   const closed = await startApp({ graphiql: false, authenticate: () => null });
   const answer = await look(`${closed.url}?query=${encodeURIComponent('{ contextz }')}`);
   expect(answer.status).toBe(401);

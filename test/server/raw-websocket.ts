@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { Inbox } from '../support/wait.ts';
 
@@ -33,5 +34,16 @@ export class RawWebSocket {
 
   send(message: unknown): void {
     this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+  }
+
+  /** Sends messages so that they are looked at together. */
+  sendTogether(messages: readonly unknown[]): void {
+    // `ws` has the stream, and no word for this.
+    const { _socket: stream } = this.socket as unknown as { readonly _socket: Socket };
+    stream.cork();
+    // What is first is looked at before the others have arrived.
+    this.send({ type: 'pong' });
+    for (const message of messages) this.send(message);
+    stream.uncork();
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { AppOptions } from '../../src/app.ts';
+import type { AppOptions } from '../../src/app/app.ts';
 import type { ServerStats } from '../../src/server/stats.ts';
 import type { ChordStats } from '../../src/service/chord.ts';
 import { ForkedServer } from '../support/forked-server.ts';

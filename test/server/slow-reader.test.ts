@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 const upgrade =
-  'GET /graphql HTTP/1.1\r\nHost: chord\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+  'GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n';
 
 /** A client's frame, masked with zeros. */
@@ -105,7 +105,9 @@ class BareSubscriber {
         .flatMap((line) => (line.startsWith('data: {') ? [eventOf(JSON.parse(line.slice(6)))] : [])),
     );
     const { pathname, search } = new URL(operationUrl(url, followOperation(id)));
-    subscriber.socket.write(`GET ${pathname}${search} HTTP/1.1\r\nHost: chord\r\nAccept: text/event-stream\r\n\r\n`);
+    subscriber.socket.write(
+      `GET ${pathname}${search} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`,
+    );
     return subscriber;
   }
 

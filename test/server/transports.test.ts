@@ -1,6 +1,6 @@
 import { EventSource } from 'eventsource';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { AppOptions } from '../../src/app.ts';
+import type { AppOptions } from '../../src/app/app.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import { isDeserted, type Operation, post, type RunningApp, startApp, stopApp, stopApps } from '../support/app.ts';
 import { FaultyBackend } from '../support/faulty-backend.ts';

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { isDeserted, type RunningApp, startApp, stopApps } from '../support/app.ts';
-import { followOperation } from '../support/transports.ts';
+import { type GraphQLResult, isDeserted, type RunningApp, startApp, stopApps } from '../support/app.ts';
+import { eventOf, followOperation } from '../support/transports.ts';
 import { soon, until } from '../support/wait.ts';
 import { RawWebSocket } from './raw-websocket.ts';
 
@@ -21,6 +21,7 @@ afterEach(async () => {
   await stopApps();
 });
 
+const ask = (id: string, query: string) => ({ id, type: 'subscribe', payload: { query } });
 const follow = (id: string, context = 'c') => ({ id, type: 'subscribe', payload: followOperation(context) });
 
 describe('the protocol graphql-transport-ws', () => {
@@ -63,6 +64,52 @@ describe('the protocol graphql-transport-ws', () => {
       expect(await socket.messages.next()).toEqual({ id: '__proto__', type: 'complete' });
     }
     socket.socket.close();
+  });
+
+  test('takes an id again at once when its client has completed it, and ends both', async () => {
+    const socket = await RawWebSocket.open(server.webSocketUrl);
+    await socket.init();
+    const complete = { id: '1', type: 'complete' };
+    const former = ['c', 'other', 'c'].flatMap((context) => [follow('1', context), complete]);
+    socket.sendTogether([...former, follow('1', 'last')]);
+    const first = (await socket.messages.next()) as { readonly payload: GraphQLResult };
+    expect(eventOf(first.payload)).toMatchObject({ contextId: 'last' });
+    await until('one is left', () => server.app.stats().followers === 1);
+    await server.app.chord.setContext('c', { n: 1 });
+    await server.app.chord.setContext('last', { n: 1 });
+    expect(await socket.messages.next()).toMatchObject({
+      id: '1',
+      payload: { data: { contextChanged: { contextId: 'last', version: 1 } } },
+    });
+    socket.send({ id: '1', type: 'complete' });
+    await until('it has left', () => server.app.stats().followers === 0);
+    socket.socket.close();
+  });
+
+  test('does not answer in the name of a successor, which waits and may be completed before it begins', async () => {
+    const socket = await RawWebSocket.open(server.webSocketUrl);
+    await socket.init();
+    const mutation = 'mutation { setContext(id: "m", state: {}) { __typename } }';
+    const complete = { id: '1', type: 'complete' };
+    const read = ask('2', '{ context(id: "c") { version } }');
+    socket.sendTogether([ask('1', mutation), complete, follow('1'), complete, read]);
+    expect(await socket.messages.next()).toMatchObject({ id: '2', type: 'next' });
+    expect(await socket.messages.next()).toEqual({ id: '2', type: 'complete' });
+    await until('it is written', async () => (await server.app.chord.getContext('m')) !== null);
+    socket.send({ type: 'ping' });
+    expect(await socket.messages.next()).toEqual({ type: 'pong' });
+    expect(server.app.stats().followers).toBe(0);
+    socket.socket.close();
+  });
+
+  test('is left without a follower even when a complete is hidden from us', async () => {
+    const socket = await RawWebSocket.open(server.webSocketUrl);
+    await socket.init();
+    socket.sendTogether([follow('1', 'other'), '{"id":"1","type":"compl\\u0065te"}', follow('1')]);
+    await until('one has begun', () => server.app.stats().followers > 0);
+    socket.socket.close();
+    await until('it has left', () => server.app.stats().followers === 0);
+    expect(isDeserted(server.app)).toBe(true);
   });
 
   test('ignores a complete for what is not there', async () => {
@@ -135,6 +182,24 @@ describe('a client that breaks the rules is closed with', () => {
     expect((await socket.closed).code).toBe(4409);
   });
 
+  test('4409 for an id whose two former operations go on', async () => {
+    const socket = await RawWebSocket.open(server.webSocketUrl);
+    await socket.init();
+    socket.sendTogether([follow('1'), { id: '1', type: 'complete' }, follow('1'), follow('1')]);
+    expect((await socket.closed).code).toBe(4409);
+  });
+
+  test('4409 for an id that does not fit into the reason', async () => {
+    const socket = await RawWebSocket.open(server.webSocketUrl);
+    await socket.init();
+    const id = 'ä'.repeat(1_000);
+    socket.send(follow(id));
+    socket.send(follow(id));
+    const { code, reason } = await socket.closed;
+    expect(code).toBe(4409);
+    expect(reason).toBe(`Subscriber for ${'ä'.repeat(54)}`);
+  });
+
   test('4429 for a second hello', async () => {
     const socket = await RawWebSocket.open(server.webSocketUrl);
     await socket.init();
@@ -171,7 +236,7 @@ describe('a client that breaks the rules is closed with', () => {
     const socket = connect(server.port, '127.0.0.1');
     socket.on('error', () => undefined);
     socket.write(
-      'GET /graphql HTTP/1.1\r\nHost: chord\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
         'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
         'Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n',
     );
@@ -186,7 +251,7 @@ describe('a client that breaks the rules is closed with', () => {
 });
 
 const handshake = (path: string, version = '13') =>
-  `GET ${path} HTTP/1.1\r\nHost: chord\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+  `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
   `Sec-WebSocket-Version: ${version}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`;
 
 const statusOf = async (request: string) => {

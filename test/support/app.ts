@@ -1,13 +1,16 @@
 import { openToAll } from '../../src/access/credentials.ts';
-import { type App, type AppOptions, createApp } from '../../src/app.ts';
+import { type App, type AppOptions, createApp } from '../../src/app/app.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import { type ChordOptions, createService } from '../../src/chord.ts';
 import { systemClock } from '../../src/clock.ts';
 import { completeOptions } from '../../src/config/complete.ts';
 import type { Logger } from '../../src/observability/logger.ts';
 import { Doorkeeper } from '../../src/server/doorkeeper.ts';
-import { Origins } from '../../src/server/origin.ts';
-import { Quotas } from '../../src/server/quotas.ts';
+import { trustedNetworks } from '../../src/server/http/forwarded.ts';
+import { Origins } from '../../src/server/http/origin.ts';
+import { Quotas } from '../../src/server/limits/quotas.ts';
+import { Requests } from '../../src/server/reporting/requests.ts';
+import { Roster, reportSource } from '../../src/server/reporting/roster.ts';
 import { EventStreams } from '../../src/server/sse.ts';
 import { createGraphQLServer } from '../../src/server/yoga.ts';
 import type { ChordService } from '../../src/service/service.ts';
@@ -93,17 +96,20 @@ export function openGraphQL(
 ): GraphQLHarness {
   const chord = createService(options);
   const logger = new RecordingLogger();
+  const roster = new Roster(systemClock);
+  const about = { version: '0', backend: 'memory' };
   const yoga = createGraphQLServer({
     doorkeeper: new Doorkeeper({
       chord,
       authenticator: openToAll,
       clock: systemClock,
       authGraceMs: 0,
+      reports: reportSource({ about, chord, clock: systemClock, roster }),
       logger,
       graphiql: false,
     }),
-    logger,
-    streams: new EventStreams(logger),
+    requests: new Requests({ logger }),
+    streams: new EventStreams(roster, trustedNetworks([])),
     graphiql: false,
     maxRequestBytes: given.maxRequestBytes ?? 8_388_608,
     origins: new Origins([]),

@@ -13,6 +13,7 @@ import type {
   Known,
   Lease,
   ListOptions,
+  Note,
   Outcome,
   ReadOptions,
   View,
@@ -52,7 +53,9 @@ export class FaultyBackend<Inner extends Backend = MemoryBackend> implements Bac
   readonly commitFaults: CommitFault[] = [];
   /** The same for every commit after those. */
   everyCommit: CommitFault = 'none';
-  /** So many reads fail from now on. */
+  /** What happens to the next writes of notes, in order. */
+  readonly noteFaults: ('none' | 'storedThenUnknown' | 'notStored')[] = [];
+  /** So many reads fail from now on, those of notes included. */
   failingReads = 0;
   /** So many watches fail from now on. */
   failingWatches = 0;
@@ -65,7 +68,7 @@ export class FaultyBackend<Inner extends Backend = MemoryBackend> implements Bac
   /** Runs before each `read` acts: what another process does in between. */
   beforeRead: ((id: string) => Promise<void> | void) | undefined;
   readonly #listeners = new Set<(announcement: Announcement) => void>();
-  readonly calls = { read: 0, readOutcome: 0, commit: 0, heads: 0, list: 0 };
+  readonly calls = { read: 0, readOutcome: 0, commit: 0, heads: 0, list: 0, noteRevision: 0, readNote: 0 };
   readonly commits: { readonly id: string; readonly base: Base; readonly writes: readonly Write[] }[] = [];
   readonly headBatches: (readonly string[])[] = [];
 
@@ -190,6 +193,33 @@ export class FaultyBackend<Inner extends Backend = MemoryBackend> implements Bac
 
   lease(name: string, ttlMs: number, nowMs: number): Promise<Lease | undefined> {
     return this.inner.lease(name, ttlMs, nowMs);
+  }
+
+  async noteRevision(name: string): Promise<string | undefined> {
+    this.calls.noteRevision++;
+    await this.gate?.('noteRevision');
+    this.#failRead();
+    return this.inner.noteRevision(name);
+  }
+
+  async readNote(name: string): Promise<Note | undefined> {
+    this.calls.readNote++;
+    await this.gate?.('readNote');
+    this.#failRead();
+    return this.inner.readNote(name);
+  }
+
+  async writeNote(name: string, note: Note, expected: string | undefined): Promise<boolean> {
+    await this.gate?.('writeNote');
+    switch (this.noteFaults.shift() ?? 'none') {
+      case 'none':
+        return this.inner.writeNote(name, note, expected);
+      case 'storedThenUnknown':
+        await this.inner.writeNote(name, note, expected);
+        throw away('UNKNOWN');
+      case 'notStored':
+        throw away('NOT_STORED');
+    }
   }
 
   ping(): Promise<void> {

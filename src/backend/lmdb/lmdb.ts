@@ -25,6 +25,7 @@ import type {
   Known,
   Lease,
   ListOptions,
+  Note,
   Outcome,
   ReadOptions,
   View,
@@ -36,6 +37,7 @@ import { Turns } from '../turns.ts';
 import { Watchers } from '../watchers.ts';
 import { Contexts } from './contexts.ts';
 import { countIds, dueEntries, listIds, nextDueMs, outcomeOf } from './indexes.ts';
+import { noteRevision, readNote, writeNote } from './notes.ts';
 import { Store } from './store.ts';
 import { dueKinds, sizeOf } from './tables.ts';
 import { Writes } from './writes.ts';
@@ -173,6 +175,21 @@ export class LmdbBackend implements Backend {
     return this.#leases.take(name, ttlMs, nowMs);
   }
 
+  async noteRevision(name: string): Promise<string | undefined> {
+    this.#assertOpen();
+    return noteRevision(this.#store, name);
+  }
+
+  async readNote(name: string): Promise<Note | undefined> {
+    this.#assertOpen();
+    return readNote(this.#store, name);
+  }
+
+  async writeNote(name: string, note: Note, expected: string | undefined): Promise<boolean> {
+    // No id holds NUL: nothing else takes this turn.
+    return this.#exclusively(`note\0${name}`, () => writeNote(this.#store, name, { note, expected }));
+  }
+
   async ping(): Promise<void> {
     this.#assertOpen();
     await this.#store.ping();
@@ -190,7 +207,7 @@ export class LmdbBackend implements Backend {
   }
 
   /**
-   * Does work on a context when the work before it is done.
+   * Does work on a context, or a note, when the work before it is done.
    *
    * @throws BackendUnavailableError with outcome UNKNOWN when that takes too long. The work goes on, and so does the
    * turn: what is on the disk then is what everybody sees.

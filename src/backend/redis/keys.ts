@@ -9,6 +9,7 @@
  * keys of which one is missing (TRYAGAIN), at both ends. Otherwise a script could find a context half moved, and take
  * it for absent.
  */
+import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /** Part of the format of a store: never to be changed. */
@@ -78,6 +79,18 @@ export class Keys {
   lease(name: string): readonly [prefix: string, lease: string] {
     const prefix = this.partitionOf(name);
     return [prefix, `${prefix}lease:${name}`];
+  }
+
+  /** What a script about a note is given. */
+  note(name: string): readonly [prefix: string, note: string] {
+    const prefix = this.partitionOf(name);
+    return [prefix, `${prefix}note:${name}`];
+  }
+
+  /** What the script that counts is given. A hash, since who asks chooses the key: it has a length, and tells nothing. */
+  rate(key: string): readonly [prefix: string, rate: string] {
+    const prefix = this.partitionOf(key);
+    return [prefix, `${prefix}rate:${createHash('sha256').update(key).digest('base64url')}`];
   }
 
   /** Where the announcements of a context are published. */

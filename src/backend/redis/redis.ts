@@ -23,7 +23,9 @@ import type {
   Known,
   Lease,
   ListOptions,
+  Note,
   Outcome,
+  RateOptions,
   ReadOptions,
   View,
   Watch,
@@ -39,6 +41,8 @@ import { parseRedisUrls } from './connection/target.ts';
 import { Contexts } from './contexts.ts';
 import { countIds, dueEntries, listIds, nextDueMs } from './indexes.ts';
 import { takeLease } from './lease.ts';
+import { noteRevision, readNote, writeNote } from './notes.ts';
+import { takeRate } from './rates.ts';
 import { Reads } from './reads.ts';
 import { listOf, textOf } from './replies.ts';
 import { scripts } from './scripts.ts';
@@ -233,6 +237,26 @@ export class RedisBackend implements Backend {
     await this.#open();
     return takeLease(this.#store, name, { ttlMs, nowMs });
   }
+
+  async noteRevision(name: string): Promise<string | undefined> {
+    await this.#open();
+    return noteRevision(this.#store, name);
+  }
+
+  async readNote(name: string): Promise<Note | undefined> {
+    await this.#open();
+    return readNote(this.#store, name);
+  }
+
+  async writeNote(name: string, note: Note, expected: string | undefined): Promise<boolean> {
+    await this.#open();
+    return writeNote(this.#store, name, { note, expected });
+  }
+
+  readonly takeRate = async (key: string, options: RateOptions): Promise<number | undefined> => {
+    await this.#open();
+    return takeRate(this.#store, key, options);
+  };
 
   async ping(): Promise<void> {
     await this.#open();

@@ -37,6 +37,10 @@ export const scripts = {
   trim: load('trim', ['server', 'numbers', 'head'], writes),
   purge: load('purge', ['server', 'numbers', 'head'], writes),
   lease: load('lease', ['server', 'numbers'], writes),
+  note: load('note', ['server'], reads),
+  writeNote: load('write-note', ['server'], writes),
+  // Nobody is harmed by what a replica says of it, or it is not written there.
+  rate: load('rate', ['numbers'], writes),
 } as const satisfies Readonly<Record<string, Script>>;
 
 function load(name: string, pieces: readonly string[], { isWrite }: Pick<Script, 'isWrite'>): Script {

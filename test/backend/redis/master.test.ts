@@ -25,6 +25,10 @@ test('a server that was demoted behind the same address answers nothing, and all
     trimDeltas: () => backend.trimDeltas('id', 0),
     purgeTombstone: () => backend.purgeTombstone('id', start),
     lease: () => backend.lease('lease', 1, start),
+    noteRevision: () => backend.noteRevision('note'),
+    readNote: () => backend.readNote('note'),
+    writeNote: () => backend.writeNote('note', { text: '', revision: 'r1' }, undefined),
+    takeRate: () => backend.takeRate('key', { perSecond: 1_000, count: 1 }),
     ping: () => backend.ping(),
   };
   const answers = async () => {

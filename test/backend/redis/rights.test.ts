@@ -39,6 +39,7 @@ async function doEverything(
   const watch = await other.watch('id', () => undefined);
   await write(one, other);
   await list(other);
+  await note(one, other);
   await cleanUp(one);
   watch.close();
   await Promise.all([one.close(), other.close()]);
@@ -67,6 +68,13 @@ async function list(backend: RedisBackend): Promise<void> {
   await backend.readOutcome('id', 'k', start);
   await backend.heads(['id']);
   await backend.count({});
+}
+
+async function note(one: RedisBackend, other: RedisBackend): Promise<void> {
+  await one.writeNote('note', { text: 'text', revision: 'r1' }, undefined);
+  expect(await other.noteRevision('note')).toBe('r1');
+  expect(await other.readNote('note')).toMatchObject({ text: 'text' });
+  expect(await one.takeRate('key', { perSecond: 1, count: 1 })).toBeUndefined();
 }
 
 async function cleanUp(backend: RedisBackend): Promise<void> {

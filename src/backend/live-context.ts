@@ -1,0 +1,44 @@
+/** What the memory backend keeps under an id, and what it tells of that. */
+import { deepFreeze, type JsonObject } from '../delta/json.ts';
+import type { Base, CommitResult, DeltaRecord, Head, Known, ReadOptions, Tombstone } from './backend.ts';
+import { startOfDeltas } from './base.ts';
+import type { DeltaLog } from './delta-log.ts';
+
+/** A context while it lives. The state changes in place until somebody is given it. */
+export interface LiveContext {
+  readonly kind: 'context';
+  head: Head;
+  state: JsonObject;
+  log: DeltaLog;
+}
+
+/** Neither a context nor a tombstone. */
+export const absent = Object.freeze({ kind: 'absent' });
+
+/** What a reader may have since where it stands; undefined: not wanted, not retained, or too many. */
+export function retainedDeltas({ head, log }: LiveContext, options: ReadOptions): readonly DeltaRecord[] | undefined {
+  const version = startOfDeltas(head, options);
+  return version === undefined ? undefined : log.after(version);
+}
+
+/** The answer to a commit whose base is not the truth. */
+export function behind(found: LiveContext | Tombstone | undefined, base: Base): CommitResult {
+  const known = handOut(found);
+  if (found?.kind !== 'context') return { kind: 'behind', known };
+  if (base.kind === 'context') return { kind: 'behind', known, since: retainedDeltas(found, { since: base }) };
+  const isWhole = found.log.oldest?.fromVersion === 0;
+  return { kind: 'behind', known, since: isWhole ? found.log.after(0) : undefined };
+}
+
+/** What may leave the store: the state frozen. */
+export function handOut(found: LiveContext | Tombstone | undefined): Known {
+  if (found === undefined) return absent;
+  if (found.kind === 'tombstone') return found;
+  return { kind: 'context', head: found.head, state: deepFreeze(found.state) };
+}
+
+/** @throws TypeError for a plan that needs a context where none lives. */
+export function assertLive(found: LiveContext | Tombstone | undefined): LiveContext {
+  if (found?.kind === 'context') return found;
+  throw new TypeError('The plan is wrong: there is no live context.');
+}

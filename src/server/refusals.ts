@@ -1,0 +1,36 @@
+/** What is told who gets no further than the door, and no cause to know more. */
+
+/** A refusal by HTTP, also of an upgrade. */
+export interface Refusal {
+  readonly status: number;
+  readonly reason: string;
+  /** JSON in the form of GraphQL. */
+  readonly body: string;
+}
+
+/** For a page of a foreign origin; its browser shows it to nobody but developers. */
+export const foreign: Refusal = {
+  status: 403,
+  reason: 'Forbidden',
+  body: errorBody('The origin of this page is not in corsOrigins.', { code: 'FORBIDDEN' }),
+};
+
+/** For whoever calls an open server by a name that anybody may have given it. */
+export const misdirected: Refusal = {
+  status: 421,
+  reason: 'Misdirected Request',
+  body: errorBody('This server is called by localhost or an address, or by a name in corsOrigins.', {
+    code: 'FORBIDDEN',
+  }),
+};
+
+/** For a connection that is one too many. */
+export const full: Refusal = {
+  status: 503,
+  reason: 'Service Unavailable',
+  body: errorBody('There are maxConnections connections.', { code: 'LIMIT_EXCEEDED', option: 'maxConnections' }),
+};
+
+function errorBody(message: string, extensions: Readonly<Record<string, string>>): string {
+  return JSON.stringify({ errors: [{ message, extensions }] });
+}

@@ -1,0 +1,120 @@
+/**
+ * Requests as an operator knows them: each has an id, which is in every line of the log that is about it, in its trace,
+ * and in what the client is told of a failure. Here is also where refusals are counted, once for each that is sent.
+ *
+ * Over HTTP the id is the header `X-Request-Id`: that of the request if it may be used, else one of ours. On a WebSocket
+ * that of the upgrade names the connection, and its operations are numbered: `<id>.1`, `<id>.2`. The ids that clients
+ * give to operations by the protocol are not used: they may be of any length, and hold anything.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BlockList } from 'node:net';
+import type { Plugin } from 'graphql-yoga';
+import type { Labels } from '../../observability/metrics.ts';
+import { acceptRequestId, newRequestId } from '../../observability/request-id.ts';
+import type { Span } from '../../observability/tracing.ts';
+import { clientOf } from '../http/forwarded.ts';
+import { ConnectionRecord, type RequestEnd, RequestRecord, type RequestsOptions } from './request-record.ts';
+
+/** The header with the id, of requests and of answers. */
+export const requestIdHeader = 'x-request-id';
+
+/** What the transport hands to yoga of a request. */
+export interface Recorded {
+  record?: RequestRecord | undefined;
+}
+
+/** All requests of one server. */
+export class Requests {
+  readonly #options: RequestsOptions;
+  readonly #trusted: BlockList;
+
+  /** @param trusted whose word on where a request comes from is believed. */
+  constructor(options: RequestsOptions, trusted: BlockList = new BlockList()) {
+    this.#options = options;
+    this.#trusted = trusted;
+  }
+
+  /** An HTTP request. What becomes of it is seen from the response, which gets the header. */
+  http(request: IncomingMessage, response: ServerResponse): RequestRecord {
+    const { headers, method, url } = request;
+    const { metrics } = this.#options;
+    const path = pathLabel(url?.split('?', 1)[0]);
+    const id = idOf(request);
+    const transport = headers.accept?.includes('text/event-stream') === true ? 'sse' : 'http';
+    const { address: clientAddress, isSecure } = clientOf(request, this.#trusted);
+    const span = path === 'graphql' ? this.#serve(request, isSecure) : undefined;
+    const record = new RequestRecord(this.#options, { id, transport, span });
+    response.setHeader(requestIdHeader, id);
+    response.once('close', () => {
+      metrics?.count('requests', { path, status: statusLabel(response) });
+      record.end('request', endOf(response, { method, path, clientAddress }));
+    });
+    return record;
+  }
+
+  /** A WebSocket. Its id is that of the upgrade. */
+  connection(upgrade: IncomingMessage): ConnectionRecord {
+    return new ConnectionRecord(this.#options, { id: idOf(upgrade), transport: 'websocket' });
+  }
+
+  /** Reports the errors of every answer; an event stream reports its own. To be the first of the plugins. */
+  get plugin(): Plugin<object, Recorded> {
+    return {
+      onRequest: ({ serverContext }) => {
+        // What came by no transport.
+        serverContext.record ??= new RequestRecord(this.#options, { id: newRequestId(), transport: 'http' });
+      },
+      onResultProcess: ({ result, setResult, resultProcessor, serverContext: { record } }) => {
+        // Without a processor the answer is 406.
+        if (Symbol.asyncIterator in result) {
+          if (resultProcessor !== undefined) record?.settle({ 'http.response.status_code': 200 });
+        } else if ('errors' in result && result.errors !== undefined) {
+          setResult({ ...result, errors: record?.report(result.errors) ?? result.errors });
+        }
+      },
+    };
+  }
+
+  /** @see https://opentelemetry.io/docs/specs/semconv/http/http-spans/ (server; the query of a URL is left out: it may hold variables) */
+  #serve({ method = '', headers }: IncomingMessage, isSecure: boolean): Span | undefined {
+    const { tracing } = this.#options;
+    if (tracing === undefined) return undefined;
+    const attributes = {
+      'http.request.method': method,
+      'http.route': '/graphql',
+      'url.path': '/graphql',
+      'url.scheme': isSecure ? 'https' : 'http',
+    };
+    return tracing.serve(
+      { name: `${method} /graphql`, kind: 'server', attributes },
+      {
+        traceparent: headers['traceparent'],
+        tracestate: headers['tracestate'],
+      },
+    );
+  }
+}
+
+function idOf({ headers }: IncomingMessage): string {
+  return acceptRequestId(headers[requestIdHeader]) ?? newRequestId();
+}
+
+function endOf(response: ServerResponse, about: Readonly<Record<string, unknown>>): RequestEnd {
+  const { headersSent, statusCode } = response;
+  if (!headersSent) return { fields: { ...about, status: 'aborted' }, error: { type: 'aborted', isFault: false } };
+  const error = statusCode < 500 ? undefined : { type: String(statusCode), isFault: true };
+  return { fields: { ...about, status: statusCode }, attributes: { 'http.response.status_code': statusCode }, error };
+}
+
+function pathLabel(asked: string | undefined): Labels<'requests'>['path'] {
+  if (asked === '/graphql') return 'graphql';
+  if (asked === '/live') return 'live';
+  return asked === '/ready' ? 'ready' : 'other';
+}
+
+function statusLabel({ headersSent, statusCode }: ServerResponse): Labels<'requests'>['status'] {
+  if (!headersSent) return 'aborted';
+  if (statusCode < 300) return '2xx';
+  if (statusCode < 400) return '3xx';
+  return statusCode < 500 ? '4xx' : '5xx';
+}

@@ -1,0 +1,85 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { WebSocket } from 'ws';
+
+/** So much may wait to be written before further messages of the same socket are looked at. */
+const maxUnsentBytes = 1024 * 1024;
+/** So much text of messages that are being worked on, in UTF-16 code units, keeps further ones from being looked at. */
+const maxWorkedOn = 16 * 1024 * 1024;
+/** So many messages are handed on before the answers that they cause are counted. */
+const maxBurst = 16;
+
+/**
+ * Hands on the messages of a socket no faster than its answers leave: a client that asks and does not read is not read
+ * either, so what it asked for does not pile up here.
+ */
+export class Inbox {
+  readonly #socket: WebSocket;
+  /** Bounded by what one read of the socket brought: it is paused while something waits. */
+  readonly #waiting: string[] = [];
+  #isWorking = false;
+  #workedOn = 0;
+  #onWritten: (() => void) | undefined;
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.once('close', () => this.written());
+  }
+
+  /** @param handle must neither throw nor reject; calls `release` or resolves when it needs the text no more. */
+  onMessage(handle: (message: string, release: () => void) => Promise<void>): void {
+    this.#socket.on('message', (data: Buffer) => {
+      // One that is being closed is still read until its client agrees, or for long.
+      if (!this.#isOpen) return;
+      this.#waiting.push(data.toString());
+      if (!this.#isWorking) void this.#work(handle);
+    });
+  }
+
+  /** Called whenever something was written or is done with, and when nothing will be any more. */
+  written(): void {
+    this.#onWritten?.();
+  }
+
+  /** Never rejects. */
+  async #work(handle: (message: string, release: () => void) => Promise<void>): Promise<void> {
+    this.#isWorking = true;
+    while (this.#waiting.length > 0 && this.#isOpen) {
+      for (const message of this.#waiting.splice(0, maxBurst)) {
+        const release = this.#hold(message.length);
+        void handle(message, release).then(release);
+      }
+      if (this.#waiting.length > 0) this.#socket.pause();
+      await turn();
+      while (this.#isOpen && this.#isFull) await this.#nextWritten();
+    }
+    this.#isWorking = false;
+    if (this.#isOpen) this.#socket.resume();
+    else this.#waiting.length = 0;
+  }
+
+  get #isFull(): boolean {
+    return this.#socket.bufferedAmount > maxUnsentBytes || this.#workedOn > maxWorkedOn;
+  }
+
+  /** Answers what gives it back, once. */
+  #hold(length: number): () => void {
+    let held = length;
+    this.#workedOn += held;
+    return () => {
+      this.#workedOn -= held;
+      held = 0;
+      this.written();
+    };
+  }
+
+  get #isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  #nextWritten(): Promise<void> {
+    this.#socket.pause();
+    return new Promise((resolve) => {
+      this.#onWritten = resolve;
+    });
+  }
+}

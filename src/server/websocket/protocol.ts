@@ -1,0 +1,215 @@
+/** What graphql-ws asks of us: who may come in, what an operation is, and what its client is told. */
+import type { IncomingMessage } from 'node:http';
+import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { CloseCode, type ServerOptions, type SubscribePayload } from 'graphql-ws';
+import { missing } from '../../access/refusals.ts';
+import { BackendUnavailableError, type ChordError, UnauthenticatedError } from '../../errors.ts';
+import type { RequestScope } from '../../graphql/request.ts';
+import { type LimitName, type RefusalCode, toRefusalCode } from '../../observability/refusal-codes.ts';
+import { type Admission, credentialsOfSocket, type Doorkeeper } from '../doorkeeper.ts';
+import type { Client } from '../http/forwarded.ts';
+import type { Quotas } from '../limits/quotas.ts';
+import { resolveDocument, type TrustedDocuments } from '../limits/trusted-documents.ts';
+import { maskError, rewrite } from '../mask-error.ts';
+import type { FollowHook } from '../reporting/deliveries.ts';
+import type { ConnectionRecord, RequestRecord } from '../reporting/request-record.ts';
+import type { Yoga } from '../yoga.ts';
+import { ServerCloseCode } from './close-codes.ts';
+import type { Departure } from './departure.ts';
+import type { OperationIds } from './operation-ids.ts';
+
+/** What the protocol is spoken with. */
+export interface ProtocolOptions {
+  readonly yoga: Yoga;
+  readonly doorkeeper: Doorkeeper;
+  readonly quotas: Quotas;
+  /** How long a client may take to `connection_init`. */
+  readonly connectionInitTimeoutMs: number;
+  /** Absent: clients send any document. */
+  readonly trustedDocuments?: TrustedDocuments | undefined;
+  readonly onFollow?: FollowHook | undefined;
+}
+
+/** What a client is refused with, for the metrics. */
+export interface Refusal {
+  readonly code: RefusalCode;
+  readonly limit?: LimitName;
+}
+
+/** One WebSocket. */
+export interface Connection {
+  readonly request: IncomingMessage;
+  readonly record: ConnectionRecord;
+  readonly client: Client;
+  readonly departure: Departure;
+  readonly ids: OperationIds;
+  /** Of subscriptions that have not ended, by the payload that asked for them. */
+  readonly results: Map<object, AsyncIterable<unknown>>;
+  /** @param refusal by default what the code says. */
+  readonly close: (code: number, reason: string, refusal?: Refusal) => void;
+  /** Undefined before `connection_init` was answered. */
+  admission?: Admission;
+  isClosed: boolean;
+  /** Of the message that is being handled: says that its text is needed no more. */
+  releaseText: () => void;
+  /** Gives back the viewer's place. */
+  release?: (() => void) | undefined;
+}
+
+/** What a connection was refused for, by the code that closes it or the error that `ws` closes it for. */
+export function refusalBy(reason: number | (Error & { readonly code?: unknown })): Refusal | undefined {
+  if (typeof reason === 'number') return refusals.get(reason);
+  if (reason.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') return { code: 'LIMIT_EXCEEDED', limit: 'maxRequestBytes' };
+  return typeof reason.code === 'string' && reason.code.startsWith('WS_ERR_') ? { code: 'BAD_USER_INPUT' } : undefined;
+}
+
+const refusals: ReadonlyMap<number, Refusal> = new Map<number, Refusal>([
+  [CloseCode.BadRequest, { code: 'BAD_USER_INPUT' }],
+  [CloseCode.SubprotocolNotAcceptable, { code: 'BAD_USER_INPUT' }],
+  [CloseCode.SubscriberAlreadyExists, { code: 'BAD_USER_INPUT' }],
+  [CloseCode.TooManyInitialisationRequests, { code: 'BAD_USER_INPUT' }],
+  [CloseCode.Unauthorized, { code: 'UNAUTHENTICATED' }],
+  [CloseCode.ConnectionInitialisationTimeout, { code: 'LIMIT_EXCEEDED', limit: 'connectionInitTimeoutMs' }],
+  [CloseCode.InternalServerError, { code: 'INTERNAL_SERVER_ERROR' }],
+]);
+
+/** The two executors that yoga made for one operation, with its plugins around them. */
+type Enveloped = ReturnType<Yoga['getEnveloped']>;
+
+/** An operation that runs. */
+interface Running {
+  readonly envelope: Enveloped;
+  readonly record: RequestRecord;
+}
+
+/** The callbacks that make a server of the protocol one of ours. */
+export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<string, unknown>, Connection> {
+  const { doorkeeper, quotas, connectionInitTimeoutMs } = options;
+  /** By the payload, which graphql-ws hands to every callback of an operation. */
+  const records = new WeakMap<object, RequestRecord>();
+  const report = (payload: object, errors: readonly GraphQLError[]) =>
+    (records.get(payload)?.report(errors) ?? errors).map(toWire);
+  const releases = new WeakMap<object, () => void>();
+  const running = new WeakMap<object, Running>();
+  const runningBy = (args: ExecutionArgs): Running => {
+    const operation = running.get(args);
+    if (operation === undefined) throw new TypeError('An operation without its envelope.');
+    return operation;
+  };
+  return {
+    connectionInitWaitTimeout: connectionInitTimeoutMs,
+    onConnect: async ({ connectionParams, extra }) => {
+      const end = ({ code, message }: ChordError) =>
+        extra.close(CloseCode.Forbidden, message, { code: toRefusalCode(code) });
+      try {
+        extra.admission = await doorkeeper.admit(credentialsOfSocket(extra.request, connectionParams), end);
+        const { id } = extra.admission.session.viewer;
+        extra.record.viewerId = id;
+        extra.release = quotas.connect(id);
+        if (extra.release === undefined) {
+          const limit = 'maxConnectionsPerViewer';
+          extra.close(ServerCloseCode.TryAgainLater, limit, { code: 'LIMIT_EXCEEDED', limit });
+          return false;
+        }
+        // It was closed meanwhile, and nobody will say so again.
+        if (extra.isClosed) extra.release();
+        else extra.admission.session.endInTime();
+        return true;
+      } catch (error) {
+        if (error instanceof UnauthenticatedError) end(error);
+        else if (error instanceof BackendUnavailableError)
+          extra.close(ServerCloseCode.TryAgainLater, error.message, { code: error.code });
+        else throw error;
+        return false;
+      }
+    },
+    onSubscribe: async ({ extra }, id, payload) => {
+      extra.ids.begin(id);
+      releases.set(payload, extra.releaseText);
+      const record = extra.record.operation(payload.extensions ?? {});
+      records.set(payload, record);
+      const args = await record.run(() => open(options, extra, payload));
+      if ('envelope' in args) running.set(args.args, { envelope: args.envelope, record });
+      return 'envelope' in args ? args.args : args;
+    },
+    onOperation: ({ extra }, id, payload, _args, result) => {
+      if (!(Symbol.asyncIterator in result)) return;
+      extra.results.set(payload, result);
+      // It may last for days; the number of subscriptions has a limit of its own.
+      releases.get(payload)?.();
+      extra.departure.follows(id);
+      records.get(payload)?.settle();
+    },
+    onComplete: ({ extra }, id, payload) => {
+      extra.results.delete(payload);
+      extra.departure.ends(id);
+      records.get(payload)?.end('operation');
+    },
+    onNext: (_ctx, _id, payload, _args, { data, errors }) =>
+      errors === undefined ? undefined : { ...(data === undefined ? {} : { data }), errors: report(payload, errors) },
+    // Also what a subscription failed with: what cannot be said in JSON, for example.
+    onError: (_ctx, _id, payload, errors) => {
+      const told = report(payload, errors.map(maskError));
+      // Of what did not begin nothing more is heard.
+      records.get(payload)?.end('operation');
+      return told;
+    },
+    execute: (args) => {
+      const { envelope, record } = runningBy(args);
+      return record.run(() => guard(() => envelope.execute(args)));
+    },
+    subscribe: (args) => {
+      const { envelope, record } = runningBy(args);
+      return record.run(() => guard(() => envelope.subscribe(args)));
+    },
+  };
+}
+
+/** What an operation is to run with, or why it does not. Never rejects: that would close the socket, and end all others on it. */
+async function open(
+  { yoga, doorkeeper, quotas, trustedDocuments, onFollow }: ProtocolOptions,
+  connection: Connection,
+  payload: SubscribePayload,
+): Promise<{ readonly args: ExecutionArgs; readonly envelope: Enveloped } | readonly GraphQLError[]> {
+  if (connection.admission === undefined) return [maskError(missing())];
+  const { session, ...verbs } = connection.admission;
+  const refresh = (token: string) => doorkeeper.refresh(session, token);
+  const scope: RequestScope = { ...verbs, session, refresh, onFollow, by: connection };
+  try {
+    const envelope = yoga.getEnveloped({ scope, connection, params: payload });
+    const refusal = await quotas.request(session.viewer.id);
+    if (refusal !== undefined) return [refusal];
+    const query = trustedDocuments === undefined ? payload.query : resolveDocument(trustedDocuments, payload);
+    if (typeof query !== 'string') return [query];
+    const args = await prepare(envelope, { ...payload, query });
+    return 'document' in args ? { args, envelope } : args;
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) return [maskError(error)];
+    return [rewrite(error, error.message, { code: 'GRAPHQL_PARSE_FAILED', ...error.extensions })];
+  }
+}
+
+/** A failure as a result: thrown, it would close the socket and end every other operation on it. */
+async function guard<T>(run: () => T | Promise<T>): Promise<T | { readonly errors: readonly GraphQLError[] }> {
+  try {
+    return await run();
+  } catch (error) {
+    return { errors: [maskError(error)] };
+  }
+}
+
+/** Without what yoga notes for HTTP. */
+function toWire(error: GraphQLError): GraphQLFormattedError {
+  const { http: _http, ...extensions } = error.extensions;
+  return rewrite(error, error.message, { code: 'BAD_USER_INPUT', ...extensions }).toJSON();
+}
+
+async function prepare(
+  { schema, parse, validate, contextFactory }: Enveloped,
+  { query, operationName, variables }: SubscribePayload,
+): Promise<ExecutionArgs | readonly GraphQLError[]> {
+  const document = parse(query);
+  const errors = validate(schema, document);
+  if (errors.length > 0) return errors;
+  return { schema, document, operationName, variableValues: variables, contextValue: await contextFactory() };
+}
