@@ -100,8 +100,9 @@ export class Revocations {
   /** Resolves when what is known is new enough to go on, however long that takes; at once when the signal aborts. */
   async untilFresh(signal: AbortSignal): Promise<void> {
     const afterLook = this.#looks;
+    if (signal.aborted || this.#closed.signal.aborted) return;
     const refresh = this.ensureFresh();
-    if (refresh === undefined || signal.aborted || this.#closed.signal.aborted) return;
+    if (refresh === undefined) return;
     // When it fails, the next look tells.
     refresh.catch(() => undefined);
     await new Promise<void>((resolve) => {

@@ -158,6 +158,26 @@ describe('while the store is away', () => {
     expect(near.list.refusalOf(anna)).toBeDefined();
   });
 
+  test('who has left already is not waited for, and leaves no failure behind', async () => {
+    const { link, near } = stage();
+    link.failingReads = Number.POSITIVE_INFINITY;
+    const rejections: unknown[] = [];
+    const note = (reason: unknown) => rejections.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      await near.untilFresh(AbortSignal.abort());
+      near.close();
+      await near.untilFresh(new AbortController().signal);
+      // Node tells of rejections without an owner after the microtasks of a turn.
+      await settle();
+      await settle();
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+    expect(rejections).toEqual([]);
+    expect(link.calls.noteRevision).toBe(0);
+  });
+
   test('a clock that is set back makes nothing newer', async () => {
     const { clock, far, near } = stage();
     await near.ensureFresh();
