@@ -228,6 +228,7 @@ class Run {
     for (const follower of this.#followers) follower.comeAgain();
     await this.#allTold(finals);
     this.#end.abort();
+    for (const fault of (await setup.unasked?.(this.#faults)) ?? []) this.#noteFault(fault);
     return { history: this.#history(finals), convergedMs };
   }
 

@@ -2,6 +2,7 @@
 import type { RedisSentinel } from '../support/redis/sentinel.ts';
 import { until } from '../support/wait.ts';
 import type { Fault } from './fault.ts';
+import type { FaultRecord } from './history.ts';
 import { lagMs, relink, sleepAbout, unlink } from './replicas.ts';
 
 /** All of them. */
@@ -10,6 +11,26 @@ export function sentinelFaults(set: RedisSentinel): readonly Fault[] {
 }
 
 const otherMaster = { isDisputed: true, otherServerOf: 'all', isNewServer: true } as const;
+
+/**
+ * Fail-overs that nobody asked for: a busy machine keeps a master from answering the sentinels for a second. They lose
+ * what other ones lose.
+ */
+export async function unaskedFailovers(
+  set: RedisSentinel,
+  faults: readonly FaultRecord[],
+): Promise<readonly FaultRecord[]> {
+  const asked = faults.filter(({ otherServerOf }) => otherServerOf === 'all');
+  return (await set.switches()).flatMap(({ to, fromMs, toMs }) => {
+    const [beginMs, endMs] = [fromMs - performance.timeOrigin, toMs - performance.timeOrigin + demotedMs];
+    if (asked.some((fault) => fault.beginMs <= beginMs + demotedMs && fault.endMs >= beginMs)) return [];
+    const losesFromMs = beginMs - lagMs;
+    return [{ kind: 'fail-over by itself', target: `to ${to}`, beginMs, endMs, losesFromMs, ...otherMaster }];
+  });
+}
+
+/** So long after a switch the old master may not know of it, at most. */
+const demotedMs = 3_000;
 
 function masterKilled(set: RedisSentinel): Fault {
   return {

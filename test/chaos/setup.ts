@@ -7,7 +7,8 @@ import { startSentinel } from '../support/redis/sentinel.ts';
 import { type RedisServer, startRedis } from '../support/redis/server.ts';
 import { clusterFaults } from './cluster-faults.ts';
 import type { Fault } from './fault.ts';
-import { sentinelFaults } from './sentinel-faults.ts';
+import type { FaultRecord } from './history.ts';
+import { sentinelFaults, unaskedFailovers } from './sentinel-faults.ts';
 import type { ServerOptions } from './server.ts';
 import { passingFaults, restartFaults, rollbackFaults } from './server-faults.ts';
 
@@ -31,6 +32,8 @@ export interface Setup {
   readonly faults: readonly Fault[];
   /** Cuts off all that listen to announcements. */
   cutSubscribers(): Promise<void>;
+  /** What happened beside these faults, by itself. */
+  unasked?(faults: readonly FaultRecord[]): Promise<readonly FaultRecord[]>;
   stop(): Promise<void>;
 }
 
@@ -55,7 +58,8 @@ export async function startSetup(name: SetupName, contexts: readonly string[]): 
     case 'sentinel': {
       const set = await startSentinel();
       const faults = [...passingFaults(() => set.master(), { mostMs: briefMs }), ...sentinelFaults(set)];
-      return { app: appOf([set.url]), processes: 4, faults, ...handles(set.servers, set) };
+      const unasked: Setup['unasked'] = (asked) => unaskedFailovers(set, asked);
+      return { app: appOf([set.url]), processes: 4, faults, unasked, ...handles(set.servers, set) };
     }
     case 'cluster': {
       const cluster = await startCluster();

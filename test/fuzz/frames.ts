@@ -206,11 +206,13 @@ export const frames: Target<FramesInput> = {
   },
 };
 
-/** Of a frame that closes: without one it is 1005 (7.1.5). */
+/** Of a frame that closes: without one it is 1005 (7.1.5). What counts is the length that the frame says. */
 function closeCodeIn(step: Step): readonly number[] {
   if (step.kind !== 'frame' || step.frame.opcode !== opcodes.close) return [];
-  const { payload } = step.frame;
-  return [payload.length < 2 ? 1005 : Buffer.from(payload, 'latin1').readUInt16BE(0)];
+  const { payload, said } = step.frame;
+  const length = said?.form === 7 ? said.length & 0x7f : said?.form === 16 ? said.length & 0xffff : said?.length;
+  const bytes = Buffer.from(payload.slice(0, length), 'latin1');
+  return [bytes.length < 2 ? 1005 : bytes.readUInt16BE(0)];
 }
 
 function judgeHeard(bytes: Buffer, judge: Judge, how: { readonly end: End; readonly sent: readonly number[] }): void {

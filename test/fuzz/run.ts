@@ -75,9 +75,17 @@ async function run<Input>(target: Target<Input>, options: FuzzOptions): Promise<
       'batches' in length ? fuzzer.batches / length.batches : (performance.now() - startMs) / (length.seconds * 1_000);
     const failures: string[] = [];
     const looks: Look[] = [];
+    /** A server that does not answer is a failure like others. */
+    const look = async () => {
+      try {
+        looks.push(await victim.look({ thorough: true }));
+      } catch (error) {
+        failures.push(`seed ${seed}, after ${fuzzer.batches} batches: ${String(error)}`);
+      }
+    };
     for (let round = 0; progress() < 1 && failures.length < maxFailures; round++) {
       // The first quarter warms it up; later looks are a tenth of the run apart.
-      if (progress() >= 0.25 + looks.length * 0.1) looks.push(await victim.look({ thorough: true }));
+      if (progress() >= 0.25 + looks.length * 0.1) await look();
       const left = 'batches' in length ? length.batches - fuzzer.batches : batchesPerRound;
       const batches = Math.min(left, Math.ceil(batchesPerRound / (looks.length === 0 ? 4 : 1)));
       const failure = await fuzzer.round(seed + round, batches, probe);
@@ -86,7 +94,7 @@ async function run<Input>(target: Target<Input>, options: FuzzOptions): Promise<
       say(failure);
       if (victim.ending !== undefined) break;
     }
-    if (victim.ending === undefined) looks.push(await victim.look({ thorough: true }));
+    if (victim.ending === undefined) await look();
     return { batches: fuzzer.batches, inputs: fuzzer.inputs, counts: fuzzer.counts, failures, looks };
   } finally {
     await victim.stop();

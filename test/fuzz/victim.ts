@@ -152,7 +152,7 @@ export class Victim {
       if (this.ending === undefined) this.#server.process.send({ id, thorough });
       else resolve({ kind: 'looked', id, error: `the server ${this.ending}` });
     });
-    const looked = await soon('a look at the server', answer);
+    const looked = await soon('a look at the server', answer, thorough ? 60_000 : 15_000);
     if ('error' in looked) throw new Error(looked.error);
     return looked.value;
   }

@@ -17,6 +17,9 @@ const minuteMs = 60_000;
 /** More than a lease, which is for 60 s and the time of one export. */
 const leaseIsOverMs = 5 * minuteMs;
 const patienceMs = 60_000;
+/** A pass takes a page of so many contexts, and works on so many of them at once. */
+const page = 100;
+const width = 32;
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -109,8 +112,9 @@ describe('three processes with scheduled cleanup', { timeout: 120_000 }, () => {
       // What it has sent is done when both are heard.
       await watch.heard();
       await watch.heard();
-      // A page is of 100.
-      const isInAPage = watch.holder?.source === source && watch.inRow(source) % 100 !== 0;
+      // Of the page more is left than it may have begun.
+      const ofPage = watch.inRow(source) % page;
+      const isInAPage = watch.holder?.source === source && ofPage > 0 && ofPage < page - 1.5 * width;
       if (chord !== undefined && isInAPage) return { source, chord };
       chord?.resume();
       await until('the pass to go on', () => watch.removed('due') > removed, patienceMs);
@@ -191,7 +195,10 @@ describe('three processes with scheduled cleanup', { timeout: 120_000 }, () => {
     const asked = watch.asked.get(source) ?? 0;
     chord.resume();
     await until('the old one to ask for the lease', () => (watch.asked.get(source) ?? 0) > asked + 1, patienceMs);
-    expect(watch.problems).toEqual([]);
+    // What it had decided on before it hung, and not sent. It finds nothing to remove.
+    const late = watch.problems.splice(0);
+    expect(late.filter((problem) => !problem.startsWith('expire '))).toEqual([]);
+    expect(late.length).toBeLessThanOrEqual(width);
     expectEachRemovedOnce(due);
   });
 

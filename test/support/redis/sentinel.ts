@@ -118,7 +118,10 @@ export class RedisSentinel {
     await hurry(sentinel);
   }
 
-  /** Resolves when all sentinels that run name the same master, which is one, and all other servers that run follow it. */
+  /**
+   * Resolves when all sentinels that run name the same master, which is one, none of them is changing that, and all other
+   * servers that run follow it.
+   */
   async settled(): Promise<void> {
     await until('the sentinels to settle', () => this.#isSettled().catch(() => false), 120_000);
   }
@@ -127,6 +130,8 @@ export class RedisSentinel {
     const master = await this.master();
     for (const sentinel of running(this.sentinels)) {
       if ((await masterPort(sentinel)) !== master.port) return false;
+      // Who leads a fail-over names the new master before its end. Another one in the meantime it would overrule.
+      if ((await flagsOfMaster(sentinel)) !== 'master') return false;
       // Fails while too few of the sentinels can be reached.
       await sentinel.cli('SENTINEL', 'CKQUORUM', name);
     }
@@ -143,6 +148,12 @@ export class RedisSentinel {
     );
   }
 
+  /** Every change of the master since the beginning, by whomever it was asked for, as the sentinels logged it. */
+  async switches(): Promise<readonly Switch[]> {
+    const logs = await Promise.all(this.sentinels.map((sentinel) => sentinel.log()));
+    return switchesOf(logs.flatMap((log) => log.split('\n')));
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.sentinels, ...this.servers].map((server) => server.stop()));
   }
@@ -150,6 +161,43 @@ export class RedisSentinel {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
+}
+
+/** Another master. Moments in ms since the Unix epoch. */
+export interface Switch {
+  /** Its address. */
+  readonly to: string;
+  /** When the first sentinel that held the old one to be dead, or was asked, did so. */
+  readonly fromMs: number;
+  /** When the last sentinel knew. */
+  readonly toMs: number;
+}
+
+/** A sentinel that was away hears of a switch when it is back; two of the same kind are further from each other. */
+const sameMs = 10_000;
+
+/** From lines such as `7:X 31 Jan 2030 12:00:00.000 # +switch-master chord 127.0.0.1 1 127.0.0.1 2`. */
+function switchesOf(lines: readonly string[]): readonly Switch[] {
+  const events = lines
+    .flatMap((line) => {
+      const [, moment = '', event = '', rest = ''] =
+        /^\d+:X (\d+ \w+ \d+ [\d:.]+) \S (\+sdown|\+try-failover|\+switch-master) (.*)$/.exec(line) ?? [];
+      const addresses = [...rest.matchAll(/ (127\.0\.0\.1) (\d+)/g)].map(([, host, port]) => `${host}:${port}`);
+      // Replicas and sentinels are held to be dead, too.
+      const isMaster = event === '+switch-master' || rest.startsWith('master ');
+      return isMaster && event !== '' ? [{ atMs: Date.parse(moment), event, addresses }] : [];
+    })
+    .toSorted((a, b) => a.atMs - b.atMs);
+  const switches: (Switch & { readonly from: string })[] = [];
+  for (const { atMs, event, addresses } of events) {
+    const [from = '', to = ''] = addresses;
+    if (event !== '+switch-master') continue;
+    const known = switches.findLastIndex((each) => each.from === from && each.to === to && atMs - each.toMs < sameMs);
+    const begun = events.find((each) => each.addresses[0] === from && atMs - each.atMs < sameMs && each.atMs <= atMs);
+    const fromMs = switches[known]?.fromMs ?? begun?.atMs ?? atMs;
+    switches.splice(known === -1 ? switches.length : known, 1, { from, to, fromMs, toMs: atMs });
+  }
+  return switches;
 }
 
 /**
@@ -168,4 +216,11 @@ async function masterPort(sentinel: RedisServer): Promise<number> {
   // Host and port; null for a name that it does not know.
   const address = (await sentinel.cli('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name)) as readonly string[] | null;
   return Number(address?.[1]);
+}
+
+/** Such as `master` alone, or with `s_down`, `o_down`, `failover_in_progress`. */
+async function flagsOfMaster(sentinel: RedisServer): Promise<string | undefined> {
+  // Names and values in turn.
+  const fields = (await sentinel.cli('SENTINEL', 'MASTER', name)) as readonly string[];
+  return fields[fields.indexOf('flags') + 1];
 }

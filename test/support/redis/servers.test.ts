@@ -151,6 +151,8 @@ test('sentinels promote a replica, on request and when the master is gone, and t
   await set.settled();
   expect((await second.info('replication')).get('role')).toBe('slave');
   expect(await set.replicas()).toHaveLength(2);
+  const third = await set.master();
+  expect((await set.switches()).map(({ to }) => to)).toEqual([second.address, third.address]);
 });
 
 test('Cluster and sentinels can have a password', { timeout: 60_000 }, async () => {
