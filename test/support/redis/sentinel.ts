@@ -8,7 +8,7 @@ export interface SentinelOptions {
   readonly replicas?: number;
   /** Default 3; most of them have to agree that the master is dead. */
   readonly sentinels?: number;
-  /** After which a sentinel holds a server to be dead. Default 1000. */
+  /** After which a sentinel holds a server to be dead. Default 2000: a busy machine keeps one silent for a second. */
   readonly downAfterMs?: number;
   /** Of master and replicas. */
   readonly args?: readonly string[];
@@ -20,7 +20,7 @@ const name = 'chord';
 
 /** Starts such a set. It takes half a second: each sentinel is told of the replicas and of the sentinels before it. */
 export async function startSentinel(options: SentinelOptions = {}): Promise<RedisSentinel> {
-  const { replicas = 2, sentinels = 3, downAfterMs = 1_000, args = [], password } = options;
+  const { replicas = 2, sentinels = 3, downAfterMs = 2_000, args = [], password } = options;
   const login = password === undefined ? {} : { password };
   const set: { readonly servers: RedisServer[]; readonly sentinels: RedisServer[] } = { servers: [], sentinels: [] };
   const result = new RedisSentinel(set);

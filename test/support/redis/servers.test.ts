@@ -134,7 +134,8 @@ test('a Cluster serves all slots, moves them with their keys, and survives its m
 test('sentinels promote a replica, on request and when the master is gone, and take it back', {
   timeout: 60_000,
 }, async () => {
-  await using set = await startSentinel();
+  // Long, so that nothing is promoted that is merely slow.
+  await using set = await startSentinel({ downAfterMs: 5_000 });
   const first = await set.master();
   expect(await set.replicas()).toHaveLength(2);
   await first.cli('SET', 'key', 'value');
@@ -145,7 +146,7 @@ test('sentinels promote a replica, on request and when the master is gone, and t
   expect(await second.cli('GET', 'key')).toBe('value');
 
   const heal = await crash(second);
-  await until('a promotion', async () => (await set.master()) !== second);
+  await until('a promotion', async () => (await set.master()) !== second, 60_000);
   await set.settled();
   await heal();
   await set.settled();
