@@ -1,5 +1,5 @@
 import type { ContextEvent } from '../model.ts';
-import type { ContextEvents } from '../service/chord.ts';
+import type { PolledEvents } from '../service/chord.ts';
 import type { Permit, Session } from './session.ts';
 
 type Turn = IteratorResult<ContextEvent, undefined>;
@@ -9,7 +9,7 @@ export interface PermittedEventsOptions {
   readonly session: Session;
   readonly id: string;
   /** The events, until the signal aborts. */
-  readonly follow: (signal: AbortSignal) => ContextEvents;
+  readonly follow: (signal: AbortSignal) => PolledEvents;
 }
 
 /**
@@ -18,10 +18,10 @@ export interface PermittedEventsOptions {
  *
  * It holds its permit from the first pull on: one whose client is gone by then is never pulled, and never ended.
  */
-export class PermittedEvents implements ContextEvents {
+export class PermittedEvents implements PolledEvents {
   readonly #options: PermittedEventsOptions;
   readonly #ended = new AbortController();
-  readonly #events: ContextEvents;
+  readonly #events: PolledEvents;
   #permit: Permit | undefined;
 
   /** @throws what `follow` and `assertMayFollow` of the session throw. */
@@ -46,6 +46,17 @@ export class PermittedEvents implements ContextEvents {
       this.#over();
       throw error;
     }
+  }
+
+  /** Only what is known to be permitted now, and began to be before. */
+  poll(): ContextEvent | 'none' | 'ask' {
+    const { session } = this.#options;
+    const isKnown = this.#permit !== undefined && this.#permit.reason === undefined && !this.#ended.signal.aborted;
+    return isKnown && session.isFresh ? this.#events.poll() : 'ask';
+  }
+
+  listen(onReady: () => void): void {
+    this.#events.listen(onReady);
   }
 
   async return(): Promise<Turn> {

@@ -88,6 +88,11 @@ export class Revocations {
     return () => this.#listeners.delete(onChange);
   }
 
+  /** Whether what is known is not older than a second. */
+  get isFresh(): boolean {
+    return this.#isKnownAt(this.#options.clock.now());
+  }
+
   /**
    * Undefined: what is known is not older than a second. Else it is asked for, and rejects with
    * BackendUnavailableError while that cannot be known.

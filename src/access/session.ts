@@ -111,6 +111,11 @@ export class Session {
     return this.#options.revocations.ensureFresh();
   }
 
+  /** Whether nothing can have been revoked without its being known here. */
+  get isFresh(): boolean {
+    return this.#options.revocations.isFresh;
+  }
+
   /** The same for who can wait until it is known. */
   untilFresh(signal: AbortSignal): Promise<void> {
     return this.#options.revocations.untilFresh(signal);

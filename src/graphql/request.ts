@@ -3,7 +3,7 @@ import type { Verbs } from '../access/guard.ts';
 import type { ReportVerbs } from '../access/report.ts';
 import type { Session } from '../access/session.ts';
 import type { Position } from '../model.ts';
-import type { ContextEvents } from '../service/chord.ts';
+import type { PolledEvents } from '../service/chord.ts';
 
 /** What every resolver receives. (GraphQL calls it "context", a word that is taken here.) */
 export interface RequestScope {
@@ -24,7 +24,7 @@ export interface RequestScope {
    */
   readonly resumeFrom?: Position | null | undefined;
   /** What the transport puts around the events of a subscription, to count them. */
-  readonly onFollow?: ((events: ContextEvents) => ContextEvents) | undefined;
+  readonly onFollow?: ((events: PolledEvents) => PolledEvents) | undefined;
   /** Told the position of every event before it is sent. */
   readonly onPosition?: ((position: Position) => void) | undefined;
 }

@@ -117,6 +117,7 @@ export class ChordServer {
     this.#yoga = createGraphQLServer({
       doorkeeper,
       requests: this.#requests,
+      formatDelta: (delta) => options.chord.formatDelta(delta),
       tracing: options.tracing,
       graphiql,
       maxRequestBytes,

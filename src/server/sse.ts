@@ -10,8 +10,10 @@ import type { ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Session } from '../access/session.ts';
 import type { RequestScope } from '../graphql/request.ts';
-import type { Position } from '../model.ts';
+import type { ContextEvent, Position } from '../model.ts';
 import { newRequestId } from '../observability/request-id.ts';
+import type { ResultSink } from './fanout/shared-results.ts';
+import type { Sinking } from './fanout/subscribe.ts';
 import { clientOf } from './http/forwarded.ts';
 import { maskError } from './mask-error.ts';
 import type { RequestRecord } from './reporting/request-record.ts';
@@ -40,7 +42,7 @@ function toEventId(event: Position & { readonly kind?: string }): string {
 }
 
 /** What the resolver says of the event that is about to be sent. */
-export type StreamScope = Pick<RequestScope, 'resumeFrom' | 'onPosition' | 'by'>;
+export type StreamScope = Pick<RequestScope, 'resumeFrom' | 'onPosition' | 'by'> & Sinking;
 
 /** All streams of one server. */
 export class EventStreams {
@@ -64,6 +66,7 @@ export class EventStreams {
     this.#asked.set(request, asked);
     return {
       by: asked,
+      sink: { send: (...results) => asked.stream?.send(...results) },
       resumeFrom: parseEventId(request.headers.get('last-event-id')),
       onPosition: (position) => {
         asked.lastId = toEventId(position);
@@ -92,6 +95,7 @@ export class EventStreams {
             },
             report: (errors) => record?.report(errors) ?? errors,
           });
+          asked.stream = stream;
           const headers = { 'content-type': mediaType, 'cache-control': 'no-cache', 'x-accel-buffering': 'no' };
           // A Node stream is piped as it is, with its backpressure; the type only knows the web's bodies.
           return new fetchAPI.Response(stream as unknown as BodyInit, { headers });
@@ -129,6 +133,7 @@ interface Asked {
   /** The position that was told last. */
   lastId: string | undefined;
   readonly session: Session;
+  stream?: EventStream;
   /** Ends listening to the session. */
   forget?: () => void;
 }
@@ -150,13 +155,15 @@ interface StreamLife {
  *
  * Its life begins when it is read. The client may be gone before that; then nobody reads it, nor ends it.
  */
-class EventStream extends Readable {
+class EventStream extends Readable implements ResultSink {
   readonly #results: AsyncIterator<ExecutionResult, unknown>;
   readonly #asked: Readonly<Asked>;
   readonly #life: StreamLife;
   #ping: NodeJS.Timeout | undefined;
   #isPulling = false;
   #isEnding = false;
+  /** Called when what was written for many has been read. */
+  #onSent: (() => void) | undefined;
 
   constructor(results: AsyncIterable<ExecutionResult>, asked: Readonly<Asked>, life: StreamLife) {
     super({ highWaterMark: 1 });
@@ -166,6 +173,9 @@ class EventStream extends Readable {
   }
 
   override _read(): void {
+    const onSent = this.#onSent;
+    this.#onSent = undefined;
+    onSent?.();
     if (this.#isPulling || this.#isEnding) return;
     if (this.#ping === undefined) return this.#open();
     this.#isPulling = true;
@@ -179,6 +189,12 @@ class EventStream extends Readable {
       // Masked already. What stops a subscription passes: the client is told, and to come back.
       (error: GraphQLError) => this.#end(`${this.#toFailure(error)}${retry}`),
     );
+  }
+
+  send(text: string, event: ContextEvent, onSent: () => void): void {
+    if (this.#isEnding) return;
+    this.#onSent = onSent;
+    this.push(written(toEventId(event), text));
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
@@ -242,7 +258,10 @@ const retry = `retry: ${retryMs}\n\n`;
 
 function toEvent(id: string | undefined, result: ExecutionResult): string {
   const { data, errors } = result;
-  const text = JSON.stringify(errors === undefined ? { data } : { data, errors });
+  return written(id, JSON.stringify(errors === undefined ? { data } : { data, errors }));
+}
+
+function written(id: string | undefined, text: string): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: next\ndata: ${text}\n\n`;
 }
 

@@ -1,10 +1,11 @@
-import { execute, GraphQLError, subscribe } from 'graphql';
+import { execute, GraphQLError } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { RequestScope } from '../graphql/request.ts';
 import { schema } from '../graphql/schema.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import { DocumentCache, forgetInvalid, noErrorCache } from './document-cache.ts';
 import type { Doorkeeper } from './doorkeeper.ts';
+import { type Sinking, sharedSubscribe } from './fanout/subscribe.ts';
 import { useGraphiQL } from './graphiql.ts';
 import { type Origins, refuseForms } from './http/origin.ts';
 import { limitQueries, type QueryLimits } from './limits/limits.ts';
@@ -24,6 +25,8 @@ export const endpoint = '/graphql';
 export interface YogaOptions {
   readonly doorkeeper: Doorkeeper;
   readonly requests: Requests;
+  /** How deltas are told. */
+  readonly formatDelta: RequestScope['chord']['formatDelta'];
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
   readonly streams: EventStreams;
@@ -39,7 +42,7 @@ export interface YogaOptions {
 }
 
 /** What the transports hand to yoga beside the request. A WebSocket brings its scope along. */
-export interface TransportContext extends Recorded {
+export interface TransportContext extends Recorded, Sinking {
   readonly scope?: RequestScope | undefined;
   /** What subscriptions are counted by: a WebSocket. */
   readonly connection?: object | undefined;
@@ -85,7 +88,7 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
     plugins: [
       requests.plugin,
       doorkeeper.plugin,
-      useGraphQLJs,
+      useGraphQLJs(options.formatDelta),
       refuseForms,
       refuseBrokenParameters,
       limitQueries(limits),
@@ -101,10 +104,13 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
 }
 
 /** The reference executor: yoga's own takes a value with a key `then` for a promise, also a state. */
-const useGraphQLJs: Plugin = {
-  onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
-  onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
-};
+function useGraphQLJs(formatDelta: YogaOptions['formatDelta']): Plugin {
+  const subscribe = sharedSubscribe(formatDelta);
+  return {
+    onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
+    onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
+  };
+}
 
 /** Parameters of a URL that are no JSON; yoga takes them for a failure of its own. */
 const refuseBrokenParameters: Plugin = {

@@ -48,6 +48,12 @@ export class Channel {
   #latest: { readonly record: DeltaRecord; readonly delta: Delta } | undefined;
   /** Reads under way that began after the last announcement, by the position that they answer. */
   readonly #answers = new Map<string, Promise<ContextEvent | undefined>>();
+  /** Reads for newcomers that have not begun, by the position. */
+  readonly #coming = new Map<string, Promise<ContextEvent | undefined>>();
+  /** The last ones that have, until they end. */
+  readonly #reading = new Map<string, Promise<void>>();
+  /** What newcomers were told last: who is told the same is handed the same object, so that it is written once. */
+  #firstAnswer: ContextEvent | undefined;
   #isQuiet = true;
   /** Why announcements may have been missed that no read has made good yet. */
   #suspicion: Labels<'healedGaps'>['cause'] | undefined;
@@ -60,10 +66,15 @@ export class Channel {
     this.#watch.catch(() => undefined);
   }
 
-  /** Watches, then reads: whatever is committed after the read is announced. Undefined: there is no context. */
+  /**
+   * Watches, then reads: whatever is committed after the read is announced. All that come before the read begins share
+   * it: thousands may come at once. Undefined: there is no context.
+   */
   async first(since: Since | undefined): Promise<ContextEvent | undefined> {
-    await this.#watch;
-    const event = await this.#options.reader.sync(this.id, since);
+    const key = since === undefined ? '' : `${since.version} ${since.epoch ?? ''}`;
+    const read = this.#coming.get(key) ?? this.#readFirst(since, key);
+    this.#coming.set(key, read);
+    const event = await read;
     this.#options.metrics?.count('answers', answerLabels('subscribe', event ?? noContext(this.id)));
     return event;
   }
@@ -121,9 +132,33 @@ export class Channel {
     this.#watch.then((watch) => watch.close()).catch(() => undefined);
   }
 
+  async #readFirst(since: Since | undefined, key: string): Promise<ContextEvent | undefined> {
+    try {
+      await this.#watch;
+      await this.#reading.get(key);
+    } finally {
+      this.#coming.delete(key);
+    }
+    const answer = this.#options.reader.sync(this.id, since);
+    const reading = answer.then(nothing, nothing);
+    this.#reading.set(key, reading);
+    try {
+      return this.#known(await answer);
+    } finally {
+      if (this.#reading.get(key) === reading) this.#reading.delete(key);
+    }
+  }
+
+  #known(event: ContextEvent | undefined): ContextEvent | undefined {
+    const known = this.#firstAnswer;
+    if (event === undefined || known === undefined || !isSame(known, event)) this.#firstAnswer = event;
+    return this.#firstAnswer;
+  }
+
   #hear(announcement: Announcement): void {
     this.#isQuiet = false;
     this.#answers.clear();
+    this.#firstAnswer = undefined;
     if (announcement.kind === 'interrupted') this.#suspicion = 'interrupted';
     const mark = this.#note(announcement) ? 'delta' : 'look';
     for (const follower of this.followers) follower.mark(mark);
@@ -167,3 +202,17 @@ export class Channel {
 export function noContext(contextId: string): ContextEvent {
   return Object.freeze({ kind: 'noContext', contextId, epoch: '-', version: 0 });
 }
+
+/** Whether two answers of one context say the same to everybody. */
+function isSame(one: ContextEvent, other: ContextEvent): boolean {
+  if (one.epoch !== other.epoch || one.version !== other.version) return false;
+  if (one.kind === 'full' && other.kind === 'full') {
+    const { context } = one;
+    const isSameTerm = context.expiresAtMs === other.context.expiresAtMs;
+    return one.reason === other.reason && context.state === other.context.state && isSameTerm;
+  }
+  // One range of one epoch is merged in one way only.
+  return one.kind === 'delta' && other.kind === 'delta' && one.fromVersion === other.fromVersion;
+}
+
+function nothing(): void {}

@@ -131,6 +131,23 @@ export interface ChordStats {
 export type ContextEvents = AsyncIterableIterator<ContextEvent, undefined, unknown> & AsyncDisposable;
 
 /**
+ * Events that can be had without a promise, which is what most of the time goes into where one event is handed to
+ * thousands.
+ */
+export interface PolledEvents extends ContextEvents {
+  /**
+   * The next event, if it is at hand. `none`: there is none, and the listener is called when there may be one. `ask`:
+   * only `next()` can tell, also how it ended. Not to be called while a `next()` is under way.
+   */
+  poll(): ContextEvent | 'none' | 'ask';
+  /**
+   * @param onReady called whenever it may be worth a poll, also in the midst of a write: it must return soon, and not
+   * throw.
+   */
+  listen(onReady: () => void): void;
+}
+
+/**
  * The verbs of Chord. Each of them may throw BadUserInputError for an argument that it does not accept, and
  * BackendUnavailableError when the store does not answer or is closed.
  */

@@ -2,6 +2,7 @@ import type { Head } from '../backend/backend.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { ContextEvent, Position } from '../model.ts';
 import { type At, type Channel, noContext, type Subscriber } from './channel.ts';
+import type { PolledEvents } from './chord.ts';
 import type { Since } from './sync.ts';
 
 /** Whoever keeps the channels. */
@@ -27,7 +28,7 @@ type Turn = IteratorResult<ContextEvent, undefined>;
  * Not an async generator: the `return()` of one waits for its pending `next()`, so that a subscriber who leaves while
  * nothing happens would stay for ever. Here `return()` ends the pending `next()` first.
  */
-export class Follower implements AsyncIterableIterator<ContextEvent, undefined, unknown>, Subscriber {
+export class Follower implements PolledEvents, Subscriber {
   readonly #host: FollowerHost;
   readonly #following: Following;
   #channel: Channel | undefined;
@@ -36,7 +37,10 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
   /** `delta`: the announced one may lead on. `look`: only the store knows. */
   #mark: 'none' | 'delta' | 'look' = 'none';
   #wake: (() => void) | undefined;
-  readonly #leaving = new AbortController();
+  #onReady: (() => void) | undefined;
+  #isOver = false;
+  /** Ends a wait. Made for that alone: most followers never wait for anything but news. */
+  #leaving: AbortController | undefined;
   #settle: ((turn: Turn) => void) | undefined;
   #lastTurn: Promise<unknown> = Promise.resolve();
 
@@ -52,7 +56,8 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
    */
   next(): Promise<Turn> {
     const turn = this.#lastTurn.then(() => this.#take());
-    this.#lastTurn = turn.catch(() => undefined);
+    // Without its event, which may hold a large state.
+    this.#lastTurn = turn.then(nothing, nothing);
     return turn;
   }
 
@@ -68,11 +73,28 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
   }
 
   end(): void {
-    if (this.#leaving.signal.aborted) return;
-    this.#leaving.abort();
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#leaving?.abort();
     if (this.#channel !== undefined) this.#host.detach(this.#channel, this, this.#following.signal);
     this.#settle?.(done);
     this.#wake?.();
+    this.#onReady?.();
+  }
+
+  poll(): ContextEvent | 'none' | 'ask' {
+    if (this.#isOver || this.#channel === undefined || this.#at === undefined || this.#mark === 'look') return 'ask';
+    if (this.#mark === 'none') return 'none';
+    const announced = this.#channel.announced(this.#at);
+    if (announced === 'unknown') return 'ask';
+    this.#mark = 'none';
+    if (announced === 'passed') return 'none';
+    this.#note(announced);
+    return announced;
+  }
+
+  listen(onReady: () => void): void {
+    this.#onReady = onReady;
   }
 
   [Symbol.asyncIterator](): this {
@@ -98,6 +120,7 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
   mark(mark: 'delta' | 'look'): void {
     if (this.#mark !== 'look') this.#mark = mark;
     this.#wake?.();
+    this.#onReady?.();
   }
 
   isElsewhere(head: Head | undefined): boolean {
@@ -110,12 +133,16 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
   #take(): Promise<Turn> {
     // Before it is attached it does not listen to its signal.
     if (this.#following.signal?.aborted === true) this.end();
-    if (this.#leaving.signal.aborted) return Promise.resolve(done);
+    if (this.#isOver) return Promise.resolve(done);
     return new Promise((resolve, reject) => {
       this.#settle = resolve;
       this.#produce().then(
-        (event) => resolve(event === undefined ? done : { done: false, value: event }),
+        (event) => {
+          this.#settle = undefined;
+          resolve(event === undefined ? done : { done: false, value: event });
+        },
         (error: unknown) => {
+          this.#settle = undefined;
           // Rejected first: whoever ends a subscription ends its pending next() too, and that would look like a normal end.
           reject(error);
           this.end();
@@ -133,7 +160,7 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
       const event = (await channel.first(since)) ?? noContext(id);
       return this.#tell(event);
     }
-    while (!this.#leaving.signal.aborted) {
+    while (!this.#isOver) {
       if (this.#mark === 'none') {
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
@@ -161,21 +188,28 @@ export class Follower implements AsyncIterableIterator<ContextEvent, undefined, 
     } catch {
       // The store is away. The subscription outlives that: look again in a while, and then with a read.
       this.#mark = 'look';
+      this.#leaving ??= new AbortController();
       await channel.clock.sleep(retryMs, this.#leaving.signal);
       return undefined;
     }
   }
 
   #tell(event: ContextEvent): ContextEvent | undefined {
-    if (this.#leaving.signal.aborted) return undefined;
+    if (this.#isOver) return undefined;
+    this.#note(event);
+    return event;
+  }
+
+  #note(event: ContextEvent): void {
     const { epoch, version } = event;
     if (event.kind === 'noContext') this.#at = { kind: 'none', epoch: '-', version: 0 };
     else this.#at = { kind: event.kind === 'gone' ? 'gone' : 'context', epoch, version };
-    return event;
   }
 }
 
 const done: Turn = Object.freeze({ done: true, value: undefined });
+
+function nothing(): void {}
 
 /** How long a follower waits before it asks a store again that did not answer. */
 const retryMs = 500;

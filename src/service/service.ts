@@ -22,10 +22,10 @@ import type {
   CleanupOptions,
   CleanupReport,
   CleanupStatus,
-  ContextEvents,
   DeleteResult,
   ExportResult,
   FollowOptions,
+  PolledEvents,
   RestoreOptions,
   RestoreResult,
   ScheduleOptions,
@@ -188,7 +188,7 @@ export class ChordService implements Chord {
     return event ?? null;
   }
 
-  follow(id: string, position?: ClientPosition | null, options?: OwnFollowOptions | null): ContextEvents {
+  follow(id: string, position?: ClientPosition | null, options?: OwnFollowOptions | null): PolledEvents {
     const { signal, by } = options ?? {};
     return this.#feed.follow(parseId('id', id), parseSince(position), { signal: signal ?? undefined, by });
   }

@@ -109,6 +109,7 @@ export function openGraphQL(
       graphiql: false,
     }),
     requests: new Requests({ logger }),
+    formatDelta: (delta) => chord.formatDelta(delta),
     streams: new EventStreams(roster, trustedNetworks([])),
     graphiql: false,
     maxRequestBytes: given.maxRequestBytes ?? 8_388_608,

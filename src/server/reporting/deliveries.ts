@@ -8,13 +8,13 @@
 import type { Clock } from '../../clock.ts';
 import type { ContextEvent } from '../../model.ts';
 import type { Labels, Metrics } from '../../observability/metrics.ts';
-import type { ContextEvents } from '../../service/chord.ts';
+import type { PolledEvents } from '../../service/chord.ts';
 
 /** How events reach a subscriber. */
 export type EventTransport = Labels<'deliveries'>['transport'];
 
 /** What a transport puts around the events of a subscription. */
-export type FollowHook = (events: ContextEvents) => ContextEvents;
+export type FollowHook = (events: PolledEvents) => PolledEvents;
 
 /** All subscriptions of one server. */
 export class Deliveries {
@@ -58,15 +58,15 @@ interface SubscriptionLife {
 }
 
 /** The events as they are. A subscription begins when it is asked for the first, and ends once. */
-class CountedEvents implements AsyncIterableIterator<ContextEvent, undefined, unknown>, AsyncDisposable {
-  readonly #events: ContextEvents;
+class CountedEvents implements PolledEvents {
+  readonly #events: PolledEvents;
   readonly #life: SubscriptionLife;
   #state: 'new' | 'open' | 'ended' = 'new';
   /** Handed to the transport, which has not asked again yet. */
   #sent: ContextEvent | undefined;
   #isFirst = true;
 
-  constructor(events: ContextEvents, life: SubscriptionLife) {
+  constructor(events: PolledEvents, life: SubscriptionLife) {
     this.#events = events;
     this.#life = life;
   }
@@ -83,6 +83,17 @@ class CountedEvents implements AsyncIterableIterator<ContextEvent, undefined, un
       this.#end();
       throw error;
     }
+  }
+
+  poll(): ContextEvent | 'none' | 'ask' {
+    this.#noteDelivered();
+    const event = this.#events.poll();
+    if (typeof event === 'object') this.#sent = event;
+    return event;
+  }
+
+  listen(onReady: () => void): void {
+    this.#events.listen(onReady);
   }
 
   async return(): Promise<IteratorResult<ContextEvent, undefined>> {

@@ -1,7 +1,7 @@
 import type { Verbs } from '../../access/guard.ts';
 import type { ContextEvent } from '../../model.ts';
 import { type Attributes, inSpan, type Span, type Tracing } from '../../observability/tracing.ts';
-import type { ContextEvents } from '../../service/chord.ts';
+import type { PolledEvents } from '../../service/chord.ts';
 import { toSpanError } from './request-record.ts';
 
 /**
@@ -51,13 +51,13 @@ function toKind(event: ContextEvent | null): Attributes {
  * Events of which the first is a piece of the trace: how long it took, and what was asked of the store for it. Later
  * ones are nobody's request, and are measured instead (`chord_delivery_lag_seconds`).
  */
-class TracedBeginning implements AsyncIterableIterator<ContextEvent, undefined, unknown>, AsyncDisposable {
-  readonly #events: ContextEvents;
+class TracedBeginning implements PolledEvents {
+  readonly #events: PolledEvents;
   readonly #tracing: Tracing;
   /** The operation, which is over by then: it was accepted. */
   #whole: Span | undefined;
 
-  constructor(events: ContextEvents, tracing: Tracing, whole: Span) {
+  constructor(events: PolledEvents, tracing: Tracing, whole: Span) {
     this.#events = events;
     this.#tracing = tracing;
     this.#whole = whole;
@@ -73,6 +73,14 @@ class TracedBeginning implements AsyncIterableIterator<ContextEvent, undefined, 
       explain: toSpanError,
       whole,
     });
+  }
+
+  poll(): ContextEvent | 'none' | 'ask' {
+    return this.#whole === undefined ? this.#events.poll() : 'ask';
+  }
+
+  listen(onReady: () => void): void {
+    this.#events.listen(onReady);
   }
 
   async return(): Promise<IteratorResult<ContextEvent, undefined>> {

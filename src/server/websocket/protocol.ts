@@ -7,6 +7,7 @@ import { BackendUnavailableError, type ChordError, UnauthenticatedError } from '
 import type { RequestScope } from '../../graphql/request.ts';
 import { type LimitName, type RefusalCode, toRefusalCode } from '../../observability/refusal-codes.ts';
 import { type Admission, credentialsOfSocket, type Doorkeeper } from '../doorkeeper.ts';
+import type { ResultSink } from '../fanout/shared-results.ts';
 import type { Client } from '../http/forwarded.ts';
 import type { Quotas } from '../limits/quotas.ts';
 import { resolveDocument, type TrustedDocuments } from '../limits/trusted-documents.ts';
@@ -43,6 +44,8 @@ export interface Connection {
   readonly client: Client;
   readonly departure: Departure;
   readonly ids: OperationIds;
+  /** Where results of an operation go that are written for many. */
+  readonly sinkOf: (id: string) => ResultSink;
   /** Of subscriptions that have not ended, by the payload that asked for them. */
   readonly results: Map<object, AsyncIterable<unknown>>;
   /** @param refusal by default what the code says. */
@@ -128,7 +131,7 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
       releases.set(payload, extra.releaseText);
       const record = extra.record.operation(payload.extensions ?? {});
       records.set(payload, record);
-      const args = await record.run(() => open(options, extra, payload));
+      const args = await record.run(() => open(options, extra, { id, payload }));
       if ('envelope' in args) running.set(args.args, { envelope: args.envelope, record });
       return 'envelope' in args ? args.args : args;
     },
@@ -169,14 +172,14 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
 async function open(
   { yoga, doorkeeper, quotas, trustedDocuments, onFollow }: ProtocolOptions,
   connection: Connection,
-  payload: SubscribePayload,
+  { id, payload }: { readonly id: string; readonly payload: SubscribePayload },
 ): Promise<{ readonly args: ExecutionArgs; readonly envelope: Enveloped } | readonly GraphQLError[]> {
   if (connection.admission === undefined) return [maskError(missing())];
   const { session, ...verbs } = connection.admission;
   const refresh = (token: string) => doorkeeper.refresh(session, token);
   const scope: RequestScope = { ...verbs, session, refresh, onFollow, by: connection };
   try {
-    const envelope = yoga.getEnveloped({ scope, connection, params: payload });
+    const envelope = yoga.getEnveloped({ scope, connection, sink: connection.sinkOf(id), params: payload });
     const refusal = await quotas.request(session.viewer.id);
     if (refusal !== undefined) return [refusal];
     const query = trustedDocuments === undefined ? payload.query : resolveDocument(trustedDocuments, payload);

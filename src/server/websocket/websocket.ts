@@ -21,6 +21,7 @@ import { Departure } from './departure.ts';
 import { Inbox } from './inbox.ts';
 import { OperationIds } from './operation-ids.ts';
 import { type Connection, type ProtocolOptions, protocolOptions, refusalBy } from './protocol.ts';
+import { SocketSink } from './socket-sink.ts';
 
 /** What the transport is built from. */
 export interface WebSocketOptions extends ProtocolOptions {
@@ -136,6 +137,7 @@ export class WebSocketTransport {
       client: clientOf(request, trusted),
       departure,
       ids: new OperationIds(),
+      sinkOf: (id) => new SocketSink(socket, id, () => inbox.written()),
       results: new Map(),
       isClosed: false,
       releaseText: () => undefined,

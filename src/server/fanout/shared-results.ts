@@ -1,0 +1,142 @@
+import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
+import type { ContextEvent } from '../../model.ts';
+import type { PolledEvents } from '../../service/chord.ts';
+import type { Group } from './groups.ts';
+import type { Advancing, Turns } from './turns.ts';
+
+/** Where results go that were written for many: past the executor, to the transport of one subscription. */
+export interface ResultSink {
+  /**
+   * @param text the result, as JSON.
+   * @param onSent called when the transport can take the next one; never when it is gone.
+   */
+  send(text: string, event: ContextEvent, onSent: () => void): void;
+}
+
+/** What one subscription is made of. */
+export interface SharedParts {
+  readonly events: PolledEvents;
+  /** Called once, when it begins. */
+  readonly join: () => Group;
+  readonly sink: ResultSink;
+  readonly turns: Turns;
+  readonly args: ExecutionArgs;
+}
+
+type Turn = IteratorResult<ExecutionResult, undefined>;
+
+interface Puller {
+  readonly resolve: (turn: Turn) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * The results of one subscription whose events are told to many: what can be shared goes to the sink, and only the rest,
+ * how it ends and what has to be its own, comes out of the iterator.
+ *
+ * Its life is that of any results: it begins with the first `next()` and ends with `return()`. It pulls: the next event is
+ * asked for when the sink has taken the last one, so that a slow reader falls behind by itself, and is told later what
+ * leads from where it is to now.
+ */
+export class SharedResults implements AsyncIterableIterator<ExecutionResult, undefined, unknown>, Advancing {
+  readonly #parts: SharedParts;
+  /** `waiting`: for news. `busy`: an event is on its way, or was handed out. */
+  #state: 'new' | 'waiting' | 'busy' | 'over' = 'new';
+  #isInTurn = false;
+  #group: Group | undefined;
+  #puller: Puller | undefined;
+
+  constructor(parts: SharedParts) {
+    this.#parts = parts;
+  }
+
+  next(): Promise<Turn> {
+    if (this.#state === 'over') return Promise.resolve(done);
+    return new Promise<Turn>((resolve, reject) => {
+      this.#puller = { resolve, reject };
+      if (this.#state === 'new') this.#begin();
+      this.#state = 'waiting';
+      this.advance();
+    });
+  }
+
+  advance(): void {
+    this.#isInTurn = false;
+    if (this.#state !== 'waiting') return;
+    const event = this.#parts.events.poll();
+    if (event === 'none') return;
+    this.#state = 'busy';
+    if (event === 'ask') void this.#ask();
+    else this.#tell(event);
+  }
+
+  async return(): Promise<Turn> {
+    this.#end();
+    await this.#parts.events.return?.();
+    return done;
+  }
+
+  async throw(error: unknown): Promise<Turn> {
+    await this.return();
+    throw error;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #begin(): void {
+    this.#group = this.#parts.join();
+    this.#parts.events.listen(() => this.#beReady());
+  }
+
+  #beReady(): void {
+    if (this.#isInTurn || this.#state !== 'waiting') return;
+    this.#isInTurn = true;
+    this.#parts.turns.add(this);
+  }
+
+  /** Never rejects. */
+  async #ask(): Promise<void> {
+    try {
+      const turn = await this.#parts.events.next();
+      if (this.#state === 'over') return;
+      if (turn.done === true) this.#end();
+      else this.#tell(turn.value);
+    } catch (error) {
+      const puller = this.#puller;
+      this.#puller = undefined;
+      this.#end();
+      puller?.reject(error);
+    }
+  }
+
+  #tell(event: ContextEvent): void {
+    const { sink, args } = this.#parts;
+    const text = this.#group?.textOf(event);
+    if (text !== undefined) return sink.send(text, event, this.#sent);
+    const puller = this.#puller;
+    this.#puller = undefined;
+    // As graphql-js does it for each event of a subscription.
+    Promise.resolve(execute({ ...args, rootValue: event })).then(
+      (value) => puller?.resolve({ done: false, value }),
+      (error: unknown) => puller?.reject(error),
+    );
+  }
+
+  readonly #sent = (): void => {
+    if (this.#state !== 'busy') return;
+    this.#state = 'waiting';
+    this.advance();
+  };
+
+  #end(): void {
+    if (this.#state === 'over') return;
+    this.#state = 'over';
+    this.#group?.leave();
+    this.#puller?.resolve(done);
+    this.#puller = undefined;
+  }
+}
+
+const done: Turn = Object.freeze({ done: true, value: undefined });

@@ -1,0 +1,42 @@
+import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, subscribe } from 'graphql';
+import type { RequestScope } from '../../graphql/request.ts';
+import type { PolledEvents } from '../../service/chord.ts';
+import { Groups } from './groups.ts';
+import { shareKey } from './share-key.ts';
+import { type ResultSink, SharedResults } from './shared-results.ts';
+import { Turns } from './turns.ts';
+
+/** What operations run with beside their scope: where results go past the executor. Absent: nowhere. */
+export interface Sinking {
+  readonly sink?: ResultSink | undefined;
+}
+
+/** What graphql-js's `subscribe` answers. */
+type Subscribed = AsyncIterable<ExecutionResult> | ExecutionResult;
+
+/**
+ * `subscribe` of graphql-js, for operations that may be told the same as others. Those whose transport has no sink, and
+ * those that are on their own, are left to graphql-js.
+ */
+export function sharedSubscribe(
+  formatDelta: RequestScope['chord']['formatDelta'],
+): (args: ExecutionArgs) => Promise<Subscribed> {
+  const groups = new Groups(formatDelta);
+  const turns = new Turns();
+  return async (args) => {
+    // What yoga makes of the scope and of what the transport brought along.
+    const { sink } = args.contextValue as Sinking;
+    const key = sink === undefined ? undefined : shareKey(args);
+    if (sink === undefined || key === undefined) return subscribe(args);
+    const events = await createSourceEventStream(args);
+    if (!(Symbol.asyncIterator in events)) return events;
+    // What share-key.ts lets pass is a field whose events are.
+    return new SharedResults({
+      events: events as PolledEvents,
+      join: () => groups.join(args, key),
+      sink,
+      turns,
+      args,
+    });
+  };
+}
