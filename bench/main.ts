@@ -1,0 +1,25 @@
+/**
+ * Runs the benchmarks, all or those that are named: `npm run bench [-- library fanout http] [flags]`. Flags go to those
+ * that are named.
+ */
+import { fanout } from './fanout.ts';
+
+const benchmarks: Readonly<Record<string, (args: readonly string[]) => Promise<unknown>>> = {
+  library: () => import('./library.ts'),
+  fanout,
+};
+
+const args = process.argv.slice(2);
+const flagsFrom = args.findIndex((argument) => argument.startsWith('--'));
+const names = flagsFrom === -1 ? args : args.slice(0, flagsFrom);
+const flags = flagsFrom === -1 ? [] : args.slice(flagsFrom);
+
+const unknown = names.find((name) => !(name in benchmarks));
+if (unknown !== undefined || (flags.length > 0 && names.length !== 1)) {
+  console.error(`Name what to run, of ${Object.keys(benchmarks).join(', ')}; one of them takes flags.`);
+  process.exit(2);
+}
+for (const name of names.length > 0 ? names : Object.keys(benchmarks)) {
+  console.log(`\n## ${name}\n`);
+  await benchmarks[name]?.(flags);
+}
