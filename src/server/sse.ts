@@ -12,6 +12,7 @@ import type { Session } from '../access/session.ts';
 import type { RequestScope } from '../graphql/request.ts';
 import type { ContextEvent, Position } from '../model.ts';
 import { newRequestId } from '../observability/request-id.ts';
+import type { SharedResult } from './fanout/groups.ts';
 import type { ResultSink } from './fanout/shared-results.ts';
 import type { Sinking } from './fanout/subscribe.ts';
 import { clientOf } from './http/forwarded.ts';
@@ -191,10 +192,10 @@ class EventStream extends Readable implements ResultSink {
     );
   }
 
-  send(text: string, event: ContextEvent, onSent: () => void): void {
+  send(result: SharedResult, event: ContextEvent, onSent: () => void): void {
     if (this.#isEnding) return;
     this.#onSent = onSent;
-    this.push(written(toEventId(event), text));
+    this.push(bytesOf(result, event));
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
@@ -263,6 +264,17 @@ function toEvent(id: string | undefined, result: ExecutionResult): string {
 
 function written(id: string | undefined, text: string): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: next\ndata: ${text}\n\n`;
+}
+
+/** What was written once, as an event of this protocol. */
+const encoded = new WeakMap<SharedResult, Buffer>();
+
+function bytesOf(result: SharedResult, event: ContextEvent): Buffer {
+  const known = encoded.get(result);
+  if (known !== undefined) return known;
+  const bytes = Buffer.from(written(toEventId(event), result.json));
+  encoded.set(result, bytes);
+  return bytes;
 }
 
 function isResults(result: unknown): result is AsyncIterable<ExecutionResult> {

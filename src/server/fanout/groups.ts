@@ -14,6 +14,11 @@ import type { ContextEvent } from '../../model.ts';
 /** The format of deltas. */
 type Format = RequestScope['chord']['formatDelta'];
 
+/** A result that is written once. Transports keep what they make of it by this object. */
+export interface SharedResult {
+  readonly json: string;
+}
+
 /** The groups of one server. */
 export class Groups {
   /** A document that is asked again is the same object (document-cache.ts). */
@@ -46,7 +51,7 @@ export class Group {
   readonly #onEmpty: () => void;
   #members = 0;
   /** Null: it cannot be shared. As long as the event is kept: it is the newest one, or is being sent. */
-  readonly #texts = new WeakMap<ContextEvent, string | null>();
+  readonly #results = new WeakMap<ContextEvent, SharedResult | null>();
 
   constructor(args: ExecutionArgs, onEmpty: () => void) {
     this.#args = args;
@@ -62,13 +67,14 @@ export class Group {
     if (this.#members === 0) this.#onEmpty();
   }
 
-  /** The result as JSON; undefined: every member has one of its own. */
-  textOf(event: ContextEvent): string | undefined {
-    const known = this.#texts.get(event);
+  /** Undefined: every member has one of its own. */
+  resultOf(event: ContextEvent): SharedResult | undefined {
+    const known = this.#results.get(event);
     if (known !== undefined) return known ?? undefined;
-    const text = this.#write(event);
-    this.#texts.set(event, text ?? null);
-    return text;
+    const json = this.#write(event);
+    const result = json === undefined ? null : { json };
+    this.#results.set(event, result);
+    return result ?? undefined;
   }
 
   #write(event: ContextEvent): string | undefined {

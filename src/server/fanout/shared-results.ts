@@ -1,16 +1,15 @@
 import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { ContextEvent } from '../../model.ts';
 import type { PolledEvents } from '../../service/chord.ts';
-import type { Group } from './groups.ts';
+import type { Group, SharedResult } from './groups.ts';
 import type { Advancing, Turns } from './turns.ts';
 
 /** Where results go that were written for many: past the executor, to the transport of one subscription. */
 export interface ResultSink {
   /**
-   * @param text the result, as JSON.
    * @param onSent called when the transport can take the next one; never when it is gone.
    */
-  send(text: string, event: ContextEvent, onSent: () => void): void;
+  send(result: SharedResult, event: ContextEvent, onSent: () => void): void;
 }
 
 /** What one subscription is made of. */
@@ -113,8 +112,8 @@ export class SharedResults implements AsyncIterableIterator<ExecutionResult, und
 
   #tell(event: ContextEvent): void {
     const { sink, args } = this.#parts;
-    const text = this.#group?.textOf(event);
-    if (text !== undefined) return sink.send(text, event, this.#sent);
+    const result = this.#group?.resultOf(event);
+    if (result !== undefined) return sink.send(result, event, this.#sent);
     const puller = this.#puller;
     this.#puller = undefined;
     // As graphql-js does it for each event of a subscription.

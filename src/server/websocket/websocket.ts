@@ -131,13 +131,14 @@ export class WebSocketTransport {
     const inbox = new Inbox(socket);
     const departure = new Departure();
     this.#departures.set(socket, departure);
+    const target = { socket, stream: request.socket, onWritten: () => inbox.written() };
     const extra: Connection = {
       request,
       record,
       client: clientOf(request, trusted),
       departure,
       ids: new OperationIds(),
-      sinkOf: (id) => new SocketSink(socket, id, () => inbox.written()),
+      sinkOf: (id) => new SocketSink(target, id),
       results: new Map(),
       isClosed: false,
       releaseText: () => undefined,

@@ -76,9 +76,8 @@ test('as server-sent events, each with its position', async () => {
 test('an operation that its client completes is told nothing more, and the others are', async () => {
   const socket = await RawWebSocket.open(server.webSocketUrl);
   await socket.init();
-  const follow = (id: string) => ({ id, type: 'subscribe', payload: { query: shared, variables: { id: 'c' } } });
   for (const id of ['a', 'b']) {
-    socket.send(follow(id));
+    socket.send({ id, type: 'subscribe', payload: { query: shared, variables: { id: 'c' } } });
     expect(await socket.messages.next()).toMatchObject({ id });
   }
   socket.send({ id: 'a', type: 'complete' });
