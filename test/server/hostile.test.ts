@@ -4,9 +4,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createApp } from '../../src/app/app.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
-import { isDeserted, type RunningApp, startApp, stopApps } from '../support/app.ts';
+import { type GraphQLResult, isDeserted, type RunningApp, startApp, stopApps } from '../support/app.ts';
 import { followOperation } from '../support/transports.ts';
-import { until } from '../support/wait.ts';
+import { soon, until } from '../support/wait.ts';
 import { RawWebSocket } from './raw-websocket.ts';
 
 afterEach(() => stopApps());
@@ -57,6 +57,30 @@ describe('an answer that no JSON can say', () => {
     expect(heard()).not.toContain('BigInt');
     expect(server.logger.errors).toHaveLength(1);
     expect((await fetch(server.url.replace('/graphql', '/live'))).status).toBe(200);
+  });
+
+  test.each([
+    ['application/graphql-response+json', '{"errors":['],
+    ['text/event-stream', 'event: complete'],
+    ['multipart/mixed', '-----'],
+  ])('ends a query that wants %s with a masked error', async (accept, end) => {
+    const server = await startApp({ deltaFormatter: broken });
+    await server.app.chord.setContext('c', { n: 0 });
+    const response = await fetch(server.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept },
+      body: JSON.stringify({ query: '{ deltas(contextId: "c") { nodes { formatted } } }' }),
+    });
+    const text = await soon('the end', response.text());
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, expect.stringContaining(accept)]);
+    expect(text).toContain(end);
+    const { errors } = JSON.parse(/\{.*\}/.exec(text)?.[0] ?? '') as GraphQLResult;
+    expect(errors).toEqual([
+      { message: 'Unexpected error.', extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: expect.any(String) } },
+    ]);
+    expect(server.logger.errors).toMatchObject([
+      { message: 'unexpected error', fields: { error: expect.any(TypeError) } },
+    ]);
   });
 
   test('ends the operation over WebSocket with a masked error, and its neighbour lives', async () => {

@@ -8,11 +8,13 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BlockList } from 'node:net';
+import type { ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Labels } from '../../observability/metrics.ts';
 import { acceptRequestId, newRequestId } from '../../observability/request-id.ts';
 import type { Span } from '../../observability/tracing.ts';
 import { clientOf } from '../http/forwarded.ts';
+import { maskError } from '../mask-error.ts';
 import { ConnectionRecord, type RequestEnd, RequestRecord, type RequestsOptions } from './request-record.ts';
 
 /** The header with the id, of requests and of answers. */
@@ -68,8 +70,9 @@ export class Requests {
         // Without a processor the answer is 406.
         if (Symbol.asyncIterator in result) {
           if (resultProcessor !== undefined) record?.settle({ 'http.response.status_code': 200 });
-        } else if ('errors' in result && result.errors !== undefined) {
-          setResult({ ...result, errors: record?.report(result.errors) ?? result.errors });
+        } else if (!Array.isArray(result)) {
+          const errors = result.errors && (record?.report(result.errors) ?? result.errors);
+          setResult({ ...result, ...(errors && { errors }), stringify: (answer) => textOf(answer, record) });
         }
       },
     };
@@ -92,6 +95,19 @@ export class Requests {
         tracestate: headers['tracestate'],
       },
     );
+  }
+}
+
+/**
+ * An answer as text. What no JSON can say (a formatter of the user's may answer anything) or what is longer than a string
+ * can be is a failure like others: thrown to yoga's writers of streams, it would be lost, and the stream never end.
+ */
+function textOf(answer: ExecutionResult, record: RequestRecord | undefined): string {
+  try {
+    return JSON.stringify(answer);
+  } catch (error) {
+    const errors = [maskError(error)];
+    return JSON.stringify({ errors: record?.report(errors) ?? errors });
   }
 }
 
