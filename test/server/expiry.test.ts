@@ -4,7 +4,9 @@ import { type Client, createClient } from 'graphql-ws';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { ViewerDescription } from '../../src/access/viewer.ts';
+import type { AppOptions } from '../../src/app/app.ts';
 import { type GraphQLResult, type RunningApp, startApp, stopApps } from '../support/app.ts';
+import { providerOf } from '../support/archive.ts';
 import { ManualClock } from '../support/clock.ts';
 import { followOperation, nextEvent, subscribeOn } from '../support/transports.ts';
 import { Inbox, until } from '../support/wait.ts';
@@ -14,12 +16,13 @@ afterEach(stopApps);
 const authGraceMs = 5_000;
 
 /** Tokens are `id lifetimeMs`, or the names of `viewers`. */
-async function start(viewers: Readonly<Record<string, ViewerDescription>> = {}) {
+async function start(viewers: Readonly<Record<string, ViewerDescription>> = {}, options: AppOptions = {}) {
   const clock = new ManualClock();
   const server = await startApp({
     clock,
     authGraceMs,
     cleanupIntervalMs: 0,
+    ...options,
     authenticate: ({ header, connectionParams }) => {
       const given = connectionParams?.['authorization'] ?? header('authorization');
       const token = typeof given === 'string' ? given.replace('Bearer ', '') : '';
@@ -65,6 +68,8 @@ describe('credentials that run out', () => {
     // What is open goes on, and nothing begins.
     for (const query of [
       '{ contexts { nodes { id } } }',
+      '{ deltas { nodes { version } } }',
+      '{ cleanup { running } }',
       '{ context(id: "c") { id } }',
       'mutation { stopCleanup { __typename } }',
     ]) {
@@ -158,10 +163,14 @@ function set(state: string, rest = ''): string {
   } }`;
 }
 
+/** Brings back what has one field more. */
+const provider: AppOptions = { provider: providerOf(() => ({ version: 1, state: { a: 1, b: 2 } })) };
+
 describe('who may write and not read', () => {
   const viewers = {
     writer: { id: 'writer', grants: [{ may: ['write', 'delete', 'restore'] }] },
     owner: { id: 'owner', grants: [{ may: ['read', 'write'] }] },
+    keeper: { id: 'keeper', grants: [{ may: ['read', 'write', 'delete', 'restore'] }] },
   } as const satisfies Readonly<Record<string, ViewerDescription>>;
 
   test('is told neither state nor delta, and conflicts without a position', async () => {
@@ -180,6 +189,43 @@ describe('who may write and not read', () => {
         currentEpoch: null,
       },
     });
+  });
+
+  const updating = 'updateContext(id: "c", changes: { a: 4 }';
+  const restoring = 'restoreContext(id: "c"';
+  const deleting = 'deleteContext(id: "c"';
+  const conflict = '... on VersionConflictError { currentVersion currentEpoch }';
+
+  test.each([
+    ['updateContext', updating, 'UpdateContextPayload'],
+    ['restoreContext', restoring, 'RestoreContextPayload'],
+  ])('is told neither by %s', async (name, write, payload) => {
+    const { server, chord } = await start(viewers, provider);
+    await chord.setContext('c', { a: 1 });
+    const selection = `__typename ... on ${payload} { version context { state } delta { changes { path } } }`;
+    const written = async (token: string) =>
+      (await post(server, token, `mutation { ${write}) { ${selection} } }`)).data?.[name];
+    expect(await written('writer')).toEqual({ __typename: payload, version: 2, context: null, delta: null });
+    await chord.setContext('c', { a: 1 });
+    // Whoever may read as well is told all of it.
+    expect(await written('keeper')).toMatchObject({ version: 4, context: { state: {} }, delta: { changes: [{}] } });
+  });
+
+  test.each([
+    ['updateContext', updating],
+    ['restoreContext', restoring],
+    ['deleteContext', deleting],
+  ])('is told of a conflict by %s, and nothing of the position', async (name, write) => {
+    const { server, chord } = await start(viewers, provider);
+    const { epoch } = await chord.setContext('c', { a: 1 });
+    const query = `mutation { ${write}, expectedVersion: 7) { __typename ${conflict} } }`;
+    const told = { __typename: 'VersionConflictError', currentVersion: 1, currentEpoch: epoch };
+    expect((await post(server, 'writer', query)).data?.[name]).toEqual({
+      ...told,
+      currentVersion: null,
+      currentEpoch: null,
+    });
+    expect((await post(server, 'keeper', query)).data?.[name]).toEqual(told);
   });
 
   test('is refused a reading, whether the context is there or not, in the same words', async () => {

@@ -29,6 +29,7 @@ afterEach(stopApps);
 const all = ['read', 'write', 'list'] as const;
 const viewers: Readonly<Record<string, ViewerDescription>> = {
   admin: { id: 'admin', grants: [{ may: ['admin'] }] },
+  deputy: { id: 'deputy', grants: [{ may: ['admin'] }] },
   anna: { id: 'anna', grants: [{ may: all }] },
   annaLater: { id: 'anna', grants: [{ may: all }], issuedAtMs: Date.UTC(2099, 0, 1) },
   bert: { id: 'bert', grants: [{ may: all }] },
@@ -222,12 +223,16 @@ describe('while the store is away', () => {
     const clock = new ManualClock();
     const options = { backend: store, clock, authenticate, cleanupIntervalMs: 0 };
     const [near, far] = [await startApp(options), await startApp(options)];
-    await revoke(far, 'viewerId: "anna"');
-    // Nobody is woken, as when the process hung.
-    clock.set(clock.now() + 1_001);
-    expect(codesOf(await ask(near, 'anna', 'mutation { setContext(id: "c", state: {}) { __typename } }'))).toEqual([
-      'UNAUTHENTICATED',
-    ]);
+    const asked = [
+      ['anna', 'mutation { setContext(id: "c", state: {}) { __typename } }'],
+      ['deputy', 'mutation { stopCleanup { __typename } }'],
+    ] as const;
+    for (const [viewerId, query] of asked) {
+      await revoke(far, `viewerId: "${viewerId}"`);
+      // Nobody is woken, as when the process hung.
+      clock.set(clock.now() + 1_001);
+      expect(codesOf(await ask(near, viewerId, query))).toEqual(['UNAUTHENTICATED']);
+    }
   });
 
   test('who leaves is waited for by nobody', async () => {
