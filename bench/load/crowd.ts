@@ -55,7 +55,7 @@ export class Crowd {
   /** With new contexts: those of an earlier turn are replaced. */
   static async gather(server: Server, fanout: Fanout): Promise<Crowd> {
     const count = Math.min(writers, fanout.contexts);
-    const connections = await Promise.all(Array.from({ length: count }, () => HttpConnection.open(server.port)));
+    const connections = Array.from({ length: count }, () => new HttpConnection(server.port));
     const crowd = new Crowd(server, fanout, connections);
     const participants = fanout.contexts === 1 ? 50 : 4;
     const state = { ...meetingState(participants), notes: crowd.#nextText() };

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { readBuffer } from './read-buffer.ts';
 
@@ -11,39 +10,26 @@ export interface Operation {
 const endOfHead = Buffer.from('\r\n\r\n');
 const lengthHeader = /\r\ncontent-length: *(\d+)/i;
 
-/** A connection that is kept alive, for one request at a time. It reads as much of HTTP as the answers have. */
+/**
+ * A connection that is kept alive, for one request at a time; made anew when the server has closed it meanwhile. It reads
+ * as much of HTTP as the answers have.
+ */
 export class HttpConnection {
-  readonly #socket: Socket;
+  readonly #port: number;
+  #socket: Socket;
   #unread = Buffer.alloc(0);
   #waiting: { resolve(body: Buffer): void; reject(error: Error): void } | undefined;
 
-  private constructor(port: number) {
-    this.#socket = connect({
-      port,
-      host: '127.0.0.1',
-      noDelay: true,
-      onread: {
-        buffer: readBuffer,
-        callback: (count) => {
-          this.#read(readBuffer.subarray(0, count));
-          return true;
-        },
-      },
-    });
-    this.#socket.on('error', (error) => this.#waiting?.reject(error));
-    this.#socket.once('close', () => this.#waiting?.reject(new Error('The server has closed the connection.')));
-  }
-
-  static async open(port: number): Promise<HttpConnection> {
-    const connection = new HttpConnection(port);
-    await once(connection.#socket, 'connect');
-    return connection;
+  constructor(port: number) {
+    this.#port = port;
+    this.#socket = this.#connect();
   }
 
   /** Sends what `post` made and answers the body; anything but status 200 rejects. */
   send(request: Buffer): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
+      if (!['open', 'opening'].includes(this.#socket.readyState)) this.#socket = this.#connect();
       this.#socket.write(request);
     });
   }
@@ -56,6 +42,24 @@ export class HttpConnection {
   close(): void {
     this.#waiting = undefined;
     this.#socket.destroy();
+  }
+
+  #connect(): Socket {
+    const socket = connect({
+      port: this.#port,
+      host: '127.0.0.1',
+      noDelay: true,
+      onread: {
+        buffer: readBuffer,
+        callback: (count) => {
+          this.#read(readBuffer.subarray(0, count));
+          return true;
+        },
+      },
+    });
+    socket.on('error', (error) => this.#waiting?.reject(error));
+    socket.once('close', () => this.#waiting?.reject(new Error('The server has closed the connection.')));
+    return socket;
   }
 
   #read(arrived: Buffer): void {

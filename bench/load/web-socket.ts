@@ -46,7 +46,7 @@ export class LoadSocket {
     });
     this.#socket.write(upgrade);
     this.#socket.once('end', () => {
-      throw new Error('The server has closed a WebSocket.');
+      throw new Error(`The server on port ${port} has closed a WebSocket that was ${this.#stage}.`);
     });
   }
 
