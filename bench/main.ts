@@ -3,10 +3,12 @@
  * that are named.
  */
 import { fanout } from './fanout.ts';
+import { http } from './http.ts';
 
 const benchmarks: Readonly<Record<string, (args: readonly string[]) => Promise<unknown>>> = {
   library: () => import('./library.ts'),
   fanout,
+  http,
 };
 
 const args = process.argv.slice(2);
