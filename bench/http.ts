@@ -61,7 +61,12 @@ export async function http(args: readonly string[]): Promise<void> {
   await Promise.all(servers.map((server) => server.stop()));
 }
 
-async function measure(part: string, servers: readonly Server[], { rounds: count, ms }: Options): Promise<string> {
+/** Answers a table of one part. */
+export async function measure(
+  part: string,
+  servers: readonly Server[],
+  { rounds: count, ms }: Pick<Options, 'rounds' | 'ms'>,
+): Promise<string> {
   const rounds = new Rounds<Answered>();
   // The first round is for the compilers.
   for (let round = -1; round < count; round++) {

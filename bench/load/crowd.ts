@@ -97,7 +97,7 @@ export class Crowd {
     const before = await this.#server.ask('usage');
     const loadBefore = process.cpuUsage();
     const start = performance.now();
-    await within(ms + 60_000, `${this.#server.name}: not everybody has heard of a write`, () =>
+    await within(ms + 30_000, `${this.#server.name}: not everybody has heard of a write`, () =>
       this.#eachAudienceUntil(start + ms, async (audience, connection) => {
         const told = audience.nextEvent();
         audience.sentAtMs = performance.now();
