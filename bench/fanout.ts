@@ -5,7 +5,7 @@
  * write to hearing of it. Each round runs all servers; a ratio is the median of the rounds' ratios. It counts only if
  * every subscriber was told every version once, in order, and has the state that the server has.
  *
- *   npm run bench -- fanout [--rounds 5] [--ms 1500] [--only one,…] [--servers Chord,…] [--subscribers 1000] [--pin]
+ *   npm run bench -- fanout [--rounds 3] [--ms 1000] [--only one,…] [--servers Chord,…] [--subscribers 1000] [--pin]
  */
 import { fileURLToPath } from 'node:url';
 import { crowdPart } from './fanout/crowd.ts';
@@ -34,7 +34,7 @@ const parts: Readonly<Record<string, Part>> = {
 
 /** Prints a table for each part. */
 export async function fanout(args: readonly string[]): Promise<void> {
-  const options = readOptions(args, { rounds: 5, ms: 1500 });
+  const options = readOptions(args, { rounds: 3, ms: 1000 });
   const names = options.only ?? Object.keys(parts);
   prepare();
   checkDescriptors(options.subscribers ?? (names.includes('crowd') || names.includes('many') ? 10_000 : 1000));

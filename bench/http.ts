@@ -5,7 +5,7 @@
  * rounds' ratios. It counts only if every answer was right: what is read is the same byte for byte, and the version of
  * a context is the number of writes that were acknowledged.
  *
- *   npm run bench -- http [--rounds 7] [--ms 1500] [--only context,updateContext] [--servers Chord,…] [--pin]
+ *   npm run bench -- http [--rounds 5] [--ms 1000] [--only context,updateContext] [--servers Chord,…] [--pin]
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -49,7 +49,7 @@ const parts: Readonly<Record<string, (callers: readonly Caller[]) => Promise<Act
 
 /** Prints a table for each part. */
 export async function http(args: readonly string[]): Promise<void> {
-  const options = readOptions(args, { rounds: 7, ms: 1500 });
+  const options = readOptions(args, { rounds: 5, ms: 1000 });
   prepare();
   console.log(`${versions()}; ${options.rounds} rounds of ${options.ms} ms, medians (min to max).`);
   const contestants = [bare, chord, yoga, mercurius].filter(({ name }) => options.servers?.includes(name) ?? true);
