@@ -28,7 +28,7 @@ export interface Pending {
   /** How often a refusal was overruled by a fresh view. */
   reconsidered: number;
   /** The view that overruled it: what to plan on next, since what `peek` says may stay stale or nothing. */
-  fresh?: Known | undefined;
+  fresh: Known | undefined;
 }
 
 /** A write with what it would do. */
@@ -48,7 +48,8 @@ export const absent: Absent = Object.freeze({ kind: 'absent' });
  * only as the first. With a change before it the store may begin another epoch, under another server identity, and the
  * expectation, true when it was planned, would not be when it is stored.
  */
-export function takeBatch(waiting: Pending[]): Pending[] {
+export function takeBatch(waiting: Pending[]): readonly Pending[] {
+  if (waiting.length === 1) return waiting.splice(0);
   const keys = new Set<string>();
   let size = 0;
   for (const { request } of waiting) {
@@ -61,12 +62,16 @@ export function takeBatch(waiting: Pending[]): Pending[] {
   return waiting.splice(0, size);
 }
 
+/** What may be committed of a batch, and what is refused. */
+export interface BatchPlan {
+  readonly planned: readonly Planned[];
+  readonly refused: readonly Pending[];
+}
+
 /** Plans each write on the state that the ones before it lead to. Synchronous: `known` may be on loan. */
-export function planBatch(
-  known: Known,
-  batch: readonly Pending[],
-  rules: WriteRules,
-): { readonly planned: readonly Planned[]; readonly refused: readonly Pending[] } {
+export function planBatch(known: Known, batch: readonly Pending[], rules: WriteRules): BatchPlan {
+  const [first] = batch;
+  if (first !== undefined && batch.length === 1) return planOne(known, first, rules);
   const planned: Planned[] = [];
   const refused: Pending[] = [];
   const state = new PlannedState(known);
@@ -85,6 +90,16 @@ export function planBatch(
   }
   return { planned, refused };
 }
+
+/** Most batches are one write, which nothing is planned on. */
+function planOne(known: Known, pending: Pending, rules: WriteRules): BatchPlan {
+  const decision = decide(known, pending.request, rules);
+  return decision.kind === 'refuse'
+    ? { planned: none, refused: [pending] }
+    : { planned: [{ pending, decision }], refused: none };
+}
+
+const none: readonly never[] = Object.freeze([]);
 
 /** The newest view that one of the writes brought with it. */
 export function takeFresh(batch: readonly Pending[]): Known | undefined {

@@ -83,8 +83,14 @@ export class Transfers {
     const request = this.#parseRequest(id, options);
     const action = await this.#fetchMetered(provider, request.id);
     if (action === undefined) throw new ContextNotFoundError(request.id);
-    const { epoch, version, changed, delta } = await writer.submit({ ...request, action });
-    return { contextId: request.id, epoch, version, changed, delta, context: () => reader.get(request.id) };
+    return writer.submit({ ...request, action }, (contextId, { epoch, version, changed, delta }) => ({
+      contextId,
+      epoch,
+      version,
+      changed,
+      delta,
+      context: () => reader.get(contextId),
+    }));
   }
 
   /**
@@ -170,7 +176,7 @@ export class Transfers {
       const action = await this.#fetchMetered(this.#provider(), id);
       if (action === undefined) return;
       const request = { id, writeId: newWriteId(), action: { ...action, gap } };
-      await meterWrite(this.#options.metrics, 'fill', () => writer.submit(request));
+      await meterWrite(this.#options.metrics, 'fill', () => writer.submit(request, (_id, written) => written));
     } catch (error) {
       // Something else is there by now, and counts.
       if (error instanceof VersionConflictError) return;

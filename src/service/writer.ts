@@ -10,7 +10,7 @@
  * store fails a commit, what has waited for long fails with it: each of them would wait for a time limit of its own.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Backend, CommitResult, Head, Known, Outcome, Write } from '../backend/backend.ts';
+import type { Backend, Base, CommitOptions, CommitResult, Head, Known, Outcome, Write } from '../backend/backend.ts';
 import type { Clock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
 import { BackendUnavailableError, IdempotencyConflictError, LimitExceededError } from '../errors.ts';
@@ -51,10 +51,41 @@ interface Queue {
   readonly waiting: Pending[];
   /** Writes in the commit that is under way. */
   underWay: readonly Pending[];
-  /** Refused ones whose refusal is being confirmed. */
-  readonly confirming: Set<Pending>;
+  /** What these are planned on next; undefined: what the store says it saw last. */
+  known: Known | undefined;
+  /** Refused ones whose refusal is being confirmed; undefined: none was yet. */
+  confirming: Set<Pending> | undefined;
   isWorking: boolean;
 }
+
+/** What is handed to the store. */
+interface Commit {
+  readonly planned: readonly Planned[];
+  readonly base: Base;
+  readonly writes: readonly Write[];
+  readonly options: CommitOptions;
+}
+
+/** An attempt of a commit. Its epoch is made when the store asks for it, which one that knows better never does. */
+class Attempt implements CommitOptions {
+  readonly nowMs: number;
+  readonly attempt: number;
+  readonly #newEpoch: () => string;
+  #freshEpoch: string | undefined;
+
+  constructor(nowMs: number, attempt: number, newEpoch: () => string) {
+    this.nowMs = nowMs;
+    this.attempt = attempt;
+    this.#newEpoch = newEpoch;
+  }
+
+  get freshEpoch(): string {
+    this.#freshEpoch ??= this.#newEpoch();
+    return this.#freshEpoch;
+  }
+}
+
+const none: readonly never[] = Object.freeze([]);
 
 /** A write that lost so often is given back to its caller: NOT_STORED. Shared stores reserve long before. */
 const maxAttempts = 32;
@@ -76,16 +107,19 @@ export class Writer {
   get queued(): number {
     let queued = 0;
     for (const { waiting, underWay, confirming } of this.#queues.values()) {
-      queued += waiting.length + underWay.length + confirming.size;
+      queued += waiting.length + underWay.length + (confirming?.size ?? 0);
     }
     return queued;
   }
 
-  submit(request: WriteRequest): Promise<Written> {
+  /** @param answer makes of what was written what the caller is told. */
+  submit<T>(request: WriteRequest, answer: (id: string, written: Written) => T): Promise<T> {
     const { clock, tracing } = this.#options;
-    return new Promise((settle, fail) =>
-      this.#enqueue({ request, settle, fail, sinceMs: clock.now(), span: tracing?.current(), reconsidered: 0 }),
-    );
+    return new Promise((resolve, fail) => {
+      const settle = (written: Written) => resolve(answer(request.id, written));
+      const span = tracing?.current();
+      this.#enqueue({ request, settle, fail, sinceMs: clock.now(), span, reconsidered: 0, fresh: undefined });
+    });
   }
 
   /** Refuses what waits, at once, and whatever comes later. To be called before the store is closed. */
@@ -102,7 +136,7 @@ export class Writer {
     await setImmediate();
     for (const { underWay, confirming } of this.#queues.values()) {
       for (const pending of underWay) pending.fail(closed('UNKNOWN'));
-      for (const pending of confirming) pending.fail(closed('NOT_STORED'));
+      for (const pending of confirming ?? []) pending.fail(closed('NOT_STORED'));
     }
     this.#queues.clear();
   }
@@ -113,10 +147,13 @@ export class Writer {
       return;
     }
     const { id } = pending.request;
-    const queue = this.#queues.get(id) ?? { waiting: [], underWay: [], confirming: new Set(), isWorking: false };
-    this.#queues.set(id, queue);
+    let queue = this.#queues.get(id);
+    if (queue === undefined) {
+      queue = { waiting: [], underWay: none, known: undefined, confirming: undefined, isWorking: false };
+      this.#queues.set(id, queue);
+    }
     const { maxQueuedWrites } = this.#options;
-    const queued = queue.waiting.length + queue.confirming.size;
+    const queued = queue.waiting.length + (queue.confirming?.size ?? 0);
     if (queued >= maxQueuedWrites) {
       pending.fail(new LimitExceededError('maxQueuedWrites', maxQueuedWrites, queued + 1));
       return;
@@ -126,55 +163,68 @@ export class Writer {
     if (!queue.isWorking) void this.#work(id, queue);
   }
 
+  /**
+   * Commits what waits, until nothing does. Never rejects.
+   *
+   * What one commit needs is in this one function, since an await or an async function more costs a tenth of a write in
+   * memory, and a write is settled when the queue is at rest already: who then writes again finds none.
+   */
   async #work(id: string, queue: Queue): Promise<void> {
+    const { backend, tracing } = this.#options;
     queue.isWorking = true;
     while (queue.waiting.length > 0) {
       queue.underWay = takeBatch(queue.waiting);
-      await this.#commitBatch(id, queue);
-      queue.underWay = [];
+      queue.known = takeFresh(queue.underWay);
+      let attempt = 0;
+      try {
+        // Every round ends the batch, leaves it with one write less, or counts as one of `maxAttempts`.
+        while (queue.underWay.length > 0) {
+          const commit = this.#plan(id, queue, attempt);
+          if (commit === undefined) break;
+          const { planned, base, writes, options } = commit;
+          const call = () => backend.commit(id, base, writes, options);
+          const result = await (tracing === undefined ? call() : callFor(queue.underWay, tracing, call));
+          this.#note(result, options.nowMs);
+          if (result.kind === 'duplicate') await this.#settleDuplicateOf(planned, result, queue);
+          else this.#settleBatch(planned, result, { queue, options });
+          if (result.kind === 'behind') attempt++;
+          queue.known = result.kind === 'behind' ? result.known : undefined;
+        }
+      } catch (error) {
+        // Only these were in the commit: a refused write may yet be stored, and must not be told that it was not.
+        for (const pending of queue.underWay) pending.fail(error);
+        if (error instanceof BackendUnavailableError) this.#giveBack(queue, error);
+      }
+      queue.underWay = none;
     }
     queue.isWorking = false;
     this.#forget(id, queue);
   }
 
   #forget(id: string, queue: Queue): void {
-    if (!queue.isWorking && queue.waiting.length === 0 && queue.confirming.size === 0) this.#queues.delete(id);
+    if (queue.isWorking || queue.waiting.length > 0 || (queue.confirming?.size ?? 0) > 0) return;
+    this.#queues.delete(id);
   }
 
   /**
-   * Settles every write that is under way, or leaves it to `#confirmRefusal`. Never rejects.
-   *
-   * Every round ends it, has one write less, or counts as one of `maxAttempts`.
+   * The next commit of the writes that are under way; undefined: all of them are refused. The refused are no longer
+   * under way then, and left to `#confirmRefusal`.
    */
-  async #commitBatch(id: string, queue: Queue): Promise<void> {
-    const { backend, newEpoch, tracing } = this.#options;
-    try {
-      let known: Known = takeFresh(queue.underWay) ?? backend.peek(id) ?? absent;
-      let attempt = 0;
-      while (queue.underWay.length > 0) {
-        if (attempt === maxAttempts) throw tooManyWriters();
-        if (this.#closed) throw closed('NOT_STORED');
-        const rules = this.#rules();
-        const { planned, refused } = planBatch(known, queue.underWay, rules);
-        queue.underWay = planned.map(({ pending }) => pending);
-        // Each settles its own write, whatever happens; the queue need not wait for it.
-        for (const pending of refused) void this.#confirmRefusal(pending, queue);
-        if (planned.length === 0) return;
-        const freshEpoch = newEpoch();
-        const writes = planned.map((plan) => this.#toWrite(plan, rules.nowMs));
-        const options = { nowMs: rules.nowMs, freshEpoch, attempt };
-        const result = await callFor(queue.underWay, tracing, () => backend.commit(id, baseOf(known), writes, options));
-        this.#note(result, rules.nowMs);
-        queue.underWay = await this.#settleBatch(planned, result, freshEpoch);
-        if (result.kind === 'behind') attempt++;
-        known = result.kind === 'behind' ? result.known : (backend.peek(id) ?? absent);
-      }
-    } catch (error) {
-      // Only these were in the commit: a refused write may yet be stored, and must not be told that it was not.
-      for (const pending of queue.underWay) pending.fail(error);
-      if (!(error instanceof BackendUnavailableError)) return;
-      this.#giveBack(queue, error);
+  #plan(id: string, queue: Queue, attempt: number): Commit | undefined {
+    const { backend, newEpoch } = this.#options;
+    if (attempt === maxAttempts) throw tooManyWriters();
+    if (this.#closed) throw closed('NOT_STORED');
+    const rules = this.#rules();
+    const known = queue.known ?? backend.peek(id) ?? absent;
+    const { planned, refused } = planBatch(known, queue.underWay, rules);
+    if (refused.length > 0) {
+      queue.underWay = planned.map(({ pending }) => pending);
+      // Each settles its own write, whatever happens; the queue need not wait for it.
+      for (const pending of refused) void this.#confirmRefusal(pending, queue);
     }
+    if (planned.length === 0) return undefined;
+    const writes = planned.map((plan) => this.#toWrite(plan, rules.nowMs));
+    return { planned, base: baseOf(known), writes, options: new Attempt(rules.nowMs, attempt, newEpoch) };
   }
 
   #giveBack({ waiting }: Queue, { message, cause }: BackendUnavailableError): void {
@@ -196,25 +246,31 @@ export class Writer {
     if (result.kind === 'behind' && result.known.kind === 'context') onStored?.(result.known.head, nowMs);
   }
 
-  /** Settles what the result decides and answers what is still open. */
-  async #settleBatch(planned: readonly Planned[], result: CommitResult, freshEpoch: string): Promise<Pending[]> {
-    switch (result.kind) {
-      case 'committed':
-        settleCommitted(planned, result.epochBegan ? freshEpoch : undefined);
-        return [];
-      case 'behind':
-        if (!isStored(planned, result)) return planned.map(({ pending }) => pending);
-        settleCommitted(planned, isAt(result.known, freshEpoch) ? freshEpoch : undefined);
-        return [];
-      case 'duplicate': {
-        const duplicate = planned[result.index]?.pending;
-        if (duplicate?.request.idempotency === undefined) {
-          throw new Error(`The backend is broken: no write with an idempotency key has the index ${result.index}.`);
-        }
-        await this.#settleDuplicate(duplicate, result.outcome);
-        return planned.map(({ pending }) => pending).filter((pending) => pending !== duplicate);
-      }
+  /** Settles what the result decides; the rest stays under way. */
+  #settleBatch(
+    planned: readonly Planned[],
+    result: Exclude<CommitResult, { kind: 'duplicate' }>,
+    { queue, options }: { readonly queue: Queue; readonly options: CommitOptions },
+  ): void {
+    const isSettled = result.kind === 'committed' || isStored(planned, result);
+    if (!isSettled) return;
+    queue.underWay = none;
+    const isBegun = result.kind === 'committed' ? result.epochBegan : isAt(result.known, options.freshEpoch);
+    settleCommitted(planned, isBegun ? options.freshEpoch : undefined);
+  }
+
+  /** Settles the one; the others stay under way. */
+  async #settleDuplicateOf(
+    planned: readonly Planned[],
+    { index, outcome }: Extract<CommitResult, { kind: 'duplicate' }>,
+    queue: Queue,
+  ): Promise<void> {
+    const duplicate = planned[index]?.pending;
+    if (duplicate?.request.idempotency === undefined) {
+      throw new Error(`The backend is broken: no write with an idempotency key has the index ${index}.`);
     }
+    await this.#settleDuplicate(duplicate, outcome);
+    queue.underWay = queue.underWay.filter((pending) => pending !== duplicate);
   }
 
   /** Never rejects. */
@@ -240,6 +296,7 @@ export class Writer {
 
   /** A refusal counts only on a view of the store begun after the request arrived. Never rejects. */
   async #confirmRefusal(pending: Pending, queue: Queue): Promise<void> {
+    queue.confirming ??= new Set();
     queue.confirming.add(pending);
     const isOverruled = await this.#isOverruled(pending);
     queue.confirming.delete(pending);
