@@ -2,6 +2,7 @@ import type { Backend, ReadOptions, View } from '../backend/backend.ts';
 import { BackendUnavailableError } from '../errors.ts';
 import type { ContextEvent, ContextRecord } from '../model.ts';
 import { type Gap, isGap } from './decide.ts';
+import { MergedDeltas } from './merged-deltas.ts';
 import { decideSync, type Since, type SyncRules, toContextRecord } from './sync.ts';
 
 /** What a reader works with. */
@@ -14,6 +15,7 @@ export interface ReaderOptions extends Pick<SyncRules, 'maxMergeDeltas'> {
 export class Reader {
   readonly #backend: Backend;
   readonly #options: ReaderOptions;
+  readonly #merged = new MergedDeltas();
 
   constructor(backend: Backend, options: ReaderOptions) {
     this.#backend = backend;
@@ -46,7 +48,7 @@ export class Reader {
    */
   async sync(id: string, since: Since | undefined, isLive = false): Promise<ContextEvent | undefined> {
     const { maxMergeDeltas } = this.#options;
-    const rules: SyncRules = { maxMergeDeltas, isLive };
+    const rules: SyncRules = { maxMergeDeltas, isLive, merged: this.#merged };
     for (const withState of [false, true]) {
       const options: ReadOptions = { since, maxDeltas: maxMergeDeltas, withState };
       const view = isLive ? await this.#backend.read(id, options) : await this.#readFilled(id, options);

@@ -7,6 +7,7 @@ import type { Delta } from '../delta/delta.ts';
 import { deepFreeze, type JsonObject } from '../delta/json.ts';
 import { weightOfChanges } from '../delta/weight.ts';
 import type { ContextEvent, ContextRecord, FullReason } from '../model.ts';
+import type { Merged, MergedDeltas } from './merged-deltas.ts';
 
 /** A position that a client named; without an epoch it is answered as if that were right. */
 export interface Since {
@@ -20,6 +21,8 @@ export interface SyncRules {
   readonly maxMergeDeltas: number;
   /** A follower that was up to date until the last write: its one delta is sent whatever its weight. */
   readonly isLive?: boolean | undefined;
+  /** Where merged deltas are kept for others that ask; absent: nowhere. */
+  readonly merged?: MergedDeltas | undefined;
 }
 
 /** What to tell a client. */
@@ -29,6 +32,8 @@ export type SyncDecision =
   | { readonly kind: 'absent' }
   /** The whole context is due, and the view came without its state: read again with it, and decide on that. */
   | { readonly kind: 'needsState' };
+
+type ContextView = Extract<View, { readonly kind: 'context' }>;
 
 /** The row of the table that a position and a view lead to. */
 export function decideSync(id: string, since: Since | undefined, view: View, rules: SyncRules): SyncDecision {
@@ -44,12 +49,22 @@ export function decideSync(id: string, since: Since | undefined, view: View, rul
     return answer({ kind: 'noChange', contextId: id, epoch: head.epoch, version: head.version });
   }
   if (head.version - since.version > rules.maxMergeDeltas) return full(id, view.state, head, 'SMALLER');
-  const { deltas } = view;
-  if (deltas === undefined || !isChain(deltas, since.version, head)) return full(id, view.state, head, 'TOO_OLD');
-  const merged = mergeRecords(id, deltas, head);
-  const isExempt = rules.isLive === true && deltas.length === 1;
-  if (!isExempt && weightOf(merged, deltas) > head.stateBytes) return full(id, view.state, head, 'SMALLER');
-  return answer(merged);
+  const merged = rules.merged?.get(id, since.version, head) ?? mergeView(id, view, since, rules);
+  if (merged === undefined) return full(id, view.state, head, 'TOO_OLD');
+  const isExempt = rules.isLive === true && since.version + 1 === head.version;
+  if (!isExempt && merged.weight > head.stateBytes) return full(id, view.state, head, 'SMALLER');
+  return { kind: 'answer', event: merged.delta };
+}
+
+/** Undefined: the view does not have all of the deltas. */
+function mergeView(id: string, { head, deltas }: ContextView, since: Since, rules: SyncRules): Merged | undefined {
+  if (deltas === undefined || !isChain(deltas, since.version, head)) return undefined;
+  const [first] = deltas;
+  if (first !== undefined && deltas.length === 1) return { delta: toDelta(id, first), weight: first.weight };
+  const delta = mergeRecords(id, deltas, head);
+  const merged = { delta, weight: weightOfChanges(delta.changes) };
+  rules.merged?.keep(id, merged);
+  return merged;
 }
 
 /** Followers share answers: none may change one under another. */
@@ -81,8 +96,7 @@ function isChain(records: readonly DeltaRecord[], fromVersion: number, { epoch, 
 }
 
 function mergeRecords(id: string, records: readonly DeltaRecord[], head: Head): Delta {
-  const [first, ...rest] = records;
-  if (first !== undefined && rest.length === 0) return toDelta(id, first);
+  const [first] = records;
   const common = first?.origin;
   return Object.freeze({
     kind: 'delta',
@@ -92,13 +106,8 @@ function mergeRecords(id: string, records: readonly DeltaRecord[], head: Head): 
     version: head.version,
     changes: deepFreeze(compose(records.map((record) => record.changes))),
     insertedAtMs: head.insertedAtMs,
-    origin: (rest.every((record) => record.origin === common) ? common : undefined) ?? null,
+    origin: (records.every((record) => record.origin === common) ? common : undefined) ?? null,
   });
-}
-
-function weightOf(merged: Delta, records: readonly DeltaRecord[]): number {
-  const [first] = records;
-  return first !== undefined && records.length === 1 ? first.weight : weightOfChanges(merged.changes);
 }
 
 /** A recorded delta as clients get it. */
