@@ -1,21 +1,6 @@
 /** What callers hand in, checked once before anything else sees it. Everything behind this file trusts its types. */
 import type { Path } from '../delta/delta.ts';
-import {
-  isJsonObject,
-  type JsonArray,
-  type JsonObject,
-  type JsonValue,
-  type MutableJsonObject,
-  setKey,
-} from '../delta/json.ts';
-import { BadUserInputError, InvalidStateError, LimitExceededError } from '../errors.ts';
-
-/** What a state may look like. */
-export interface StateLimits {
-  /** How deep objects and arrays may nest; the state itself is 1. */
-  readonly maxStateDepth: number;
-  readonly forbiddenKeys: ReadonlySet<string>;
-}
+import { BadUserInputError, InvalidStateError } from '../errors.ts';
 
 /** An id of a context: 1 to 512 bytes of UTF-8, well-formed, no NUL. */
 export function parseId(argument: string, id: unknown): string {
@@ -109,87 +94,4 @@ export function parsePaths(remove: unknown): readonly Path[] {
     if (keys.length === 0) throw new InvalidStateError('A path to remove is empty.', [String(index)]);
     return keys;
   });
-}
-
-/**
- * A frozen copy of a JSON object.
- *
- * @throws InvalidStateError naming the path of what JSON cannot carry or of a forbidden key.
- * @throws LimitExceededError for what nests deeper than `maxStateDepth`.
- */
-export function parseState(value: unknown, limits: StateLimits): JsonObject {
-  const copy = copyValue(value, { limits, path: [], ancestors: new Set() });
-  if (!isJsonObject(copy)) throw new InvalidStateError('A state must be a JSON object.', []);
-  return copy;
-}
-
-interface Walk {
-  readonly limits: StateLimits;
-  /** Keys, and indexes as numbers: they become text only when a path is told. */
-  readonly path: (string | number)[];
-  readonly ancestors: Set<object>;
-}
-
-/** The copy is frozen, and so is everything in it. */
-function copyValue(value: unknown, walk: Walk): JsonValue {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return value;
-    case 'number':
-      if (!Number.isFinite(value)) throw invalid(`${value} is not a JSON number.`, walk);
-      return value === 0 ? 0 : value;
-    case 'object':
-      return value === null ? null : copyNode(value, walk);
-    default:
-      throw invalid(`JSON cannot carry ${typeof value}.`, walk);
-  }
-}
-
-function copyNode(node: object, walk: Walk): JsonValue {
-  if (walk.ancestors.has(node)) throw invalid('The value contains itself.', walk);
-  if (walk.ancestors.size >= walk.limits.maxStateDepth) {
-    throw new LimitExceededError('maxStateDepth', walk.limits.maxStateDepth, walk.ancestors.size + 1);
-  }
-  walk.ancestors.add(node);
-  const copy = Array.isArray(node) ? copyArray(node, walk) : copyObject(node, walk);
-  walk.ancestors.delete(node);
-  return Object.freeze(copy);
-}
-
-function copyArray(array: readonly unknown[], walk: Walk): JsonArray {
-  const copy: JsonValue[] = [];
-  for (let index = 0; index < array.length; index++) {
-    walk.path.push(index);
-    const property = Object.getOwnPropertyDescriptor(array, index);
-    if (property === undefined) throw invalid('An array has a hole.', walk);
-    if (!('value' in property)) throw invalid('An item of an array is an accessor.', walk);
-    copy.push(copyValue(property.value, walk));
-    walk.path.pop();
-  }
-  return copy;
-}
-
-function copyObject(object: object, walk: Walk): JsonObject {
-  if (!isPlain(object)) throw invalid('Only plain objects and arrays are JSON.', walk);
-  const copy: MutableJsonObject = {};
-  for (const key of Object.keys(object)) {
-    walk.path.push(key);
-    if (walk.limits.forbiddenKeys.has(key)) throw invalid('This key is forbidden here.', walk);
-    const property = Object.getOwnPropertyDescriptor(object, key);
-    if (property === undefined || !('value' in property)) throw invalid('A property is an accessor.', walk);
-    setKey(copy, key, copyValue(property.value, walk));
-    walk.path.pop();
-  }
-  return copy;
-}
-
-/** Of any realm: the prototype is null, or is itself at the end of its chain. */
-function isPlain(object: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(object);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-function invalid(problem: string, { path }: Walk): InvalidStateError {
-  return new InvalidStateError(problem, path.map(String));
 }

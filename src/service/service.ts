@@ -40,17 +40,8 @@ import type { WriteRequest } from './decide.ts';
 import { Feed, type FeedSubscription } from './feed.ts';
 import type { Visible } from './id-source.ts';
 import { createWriteIds, newEpoch } from './ids.ts';
-import {
-  assertKnownOptions,
-  parseEpoch,
-  parseId,
-  parseLabel,
-  parsePaths,
-  parseState,
-  parseTtlMs,
-  parseVersion,
-  type StateLimits,
-} from './input.ts';
+import { assertKnownOptions, parseEpoch, parseId, parseLabel, parsePaths, parseTtlMs, parseVersion } from './input.ts';
+import { parseState, type StateLimits } from './input-state.ts';
 import { type ContextPage, type DeltaPage, type ListContextsOptions, type ListDeltasOptions, Lister } from './lists.ts';
 import { answerLabels, meterWrite } from './metering.ts';
 import { Reader } from './reader.ts';
@@ -159,7 +150,12 @@ export class ChordService implements Chord {
   }
 
   setContext(id: string, state: JsonObject, options?: SetOptions | null): Promise<WriteResult> {
-    const toAction = (): OwnAction => ({ verb: 'set', state: parseState(state, this.#limits) });
+    const toAction = (): OwnAction => {
+      // What is there is frozen where it is the same, and so may be held on to.
+      const known = this.#options.backend.peek(id);
+      const like = known?.kind === 'context' ? known.state : undefined;
+      return { verb: 'set', state: parseState(state, this.#limits, like) };
+    };
     return this.#write(id, toAction, { verb: 'set', options });
   }
 

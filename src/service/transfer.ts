@@ -18,16 +18,8 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { ExportResult, RestoreOptions, RestoreResult } from './chord.ts';
 import type { Gap, WriteRequest } from './decide.ts';
 import { type Callee, ExternalCalls, type ExternalCallsOptions } from './external-calls.ts';
-import {
-  assertKnownOptions,
-  maxTtlMs,
-  parseEpoch,
-  parseId,
-  parseLabel,
-  parseState,
-  parseVersion,
-  type StateLimits,
-} from './input.ts';
+import { assertKnownOptions, maxTtlMs, parseEpoch, parseId, parseLabel, parseVersion } from './input.ts';
+import { parseState, type StateLimits } from './input-state.ts';
 import { meterExternal, meterWrite } from './metering.ts';
 import type { Reader } from './reader.ts';
 import type { Writer } from './writer.ts';

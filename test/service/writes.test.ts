@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import type { JsonObject, JsonValue } from '../../src/delta/json.ts';
 import { BadUserInputError, type ChordError, InvalidStateError, LimitExceededError } from '../../src/errors.ts';
-import { parseState } from '../../src/service/input.ts';
+import { parseState } from '../../src/service/input-state.ts';
 import { canonical } from '../delta/oracles.ts';
 import { clientAt, nextEvent, openChord, openOn, positionOf, rejectionOf } from '../support/chord.ts';
 import { ManualClock, settle } from '../support/clock.ts';
