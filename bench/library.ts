@@ -5,7 +5,7 @@
  * median of the rounds' ratios. At the end every follower that was there from the start must hold the very state that
  * the store has.
  *
- *   npx tsx bench/library.ts [--rounds 9] [--only text]
+ *   npx tsx bench/run.ts library [--rounds 9] [--only text]
  */
 import { parseArgs } from 'node:util';
 import { createChord } from '../src/chord.ts';
