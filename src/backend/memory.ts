@@ -7,7 +7,6 @@
  * move.
  */
 import { deepFreeze, type JsonObject } from '../delta/json.ts';
-import { Trial } from '../delta/trial.ts';
 import { BackendUnavailableError } from '../errors.ts';
 import type { GoneCause, Position } from '../model.ts';
 import type {
@@ -41,7 +40,7 @@ import { IdIndex } from './id-index.ts';
 import { Leases } from './leases.ts';
 import { absent, assertLive, behind, handOut, type LiveContext, retainedDeltas } from './live-context.ts';
 import { OutcomeStore } from './outcome-store.ts';
-import { tryWrites } from './try-writes.ts';
+import { tryInPlace } from './try-writes.ts';
 import { Watchers } from './watchers.ts';
 
 /** Keeps contexts in this process, and forgets them with it. */
@@ -89,13 +88,23 @@ export class MemoryBackend implements Backend {
 
   async commit(id: string, base: Base, writes: readonly Write[], options: CommitOptions): Promise<CommitResult> {
     this.#assertOpen();
-    for (const [index, { idempotency }] of writes.entries()) {
+    let index = 0;
+    for (const { idempotency } of writes) {
       const outcome = idempotency && this.#outcomes.get(id, idempotency.key, options.nowMs);
       if (outcome !== undefined) return { kind: 'duplicate', index, outcome };
+      index++;
     }
     const before = this.#byId.get(id);
     if (!isBase(before ?? absent, base)) return behind(before, base);
-    const announcements = this.#store(id, writes, options.nowMs);
+    // Throws only before anything was touched, or puts that back.
+    const states = tryInPlace(before?.kind === 'context' ? before.state : undefined, writes);
+    const announcements: Announcement[] = [];
+    index = 0;
+    for (const write of writes) {
+      const announcement = this.#record(id, write, states[index++]);
+      if (announcement !== undefined) announcements.push(announcement);
+      this.#remember(id, write.idempotency, options.nowMs);
+    }
     for (const announcement of announcements) this.#watchers.announce(id, announcement);
     const after = this.#byId.get(id);
     return { kind: 'committed', head: after?.kind === 'context' ? after.head : undefined, epochBegan: false };
@@ -220,19 +229,6 @@ export class MemoryBackend implements Backend {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  /** Records the writes; throws only before anything but the state was touched, and puts that back. */
-  #store(id: string, writes: readonly Write[], nowMs: number): Announcement[] {
-    const before = this.#byId.get(id);
-    const states = tryWrites(new Trial(before?.kind === 'context' ? before.state : undefined), writes);
-    const announcements: Announcement[] = [];
-    for (const [index, write] of writes.entries()) {
-      const announcement = this.#record(id, write, states[index]);
-      if (announcement !== undefined) announcements.push(announcement);
-      this.#remember(id, write.idempotency, nowMs);
-    }
-    return announcements;
   }
 
   #record(id: string, { writeId, step }: Write, state: JsonObject | undefined): Announcement | undefined {

@@ -1,5 +1,6 @@
+import { advance } from '../delta/apply.ts';
 import type { JsonObject } from '../delta/json.ts';
-import type { Trial } from '../delta/trial.ts';
+import { Trial } from '../delta/trial.ts';
 import type { Write } from './backend.ts';
 
 /**
@@ -23,4 +24,15 @@ export function tryWrites(trial: Trial, writes: readonly Write[]): readonly (Jso
     trial.restore();
     throw error;
   }
+}
+
+/** The same from a state that need not be put back once all of them fit; undefined: there is none. */
+export function tryInPlace(
+  state: JsonObject | undefined,
+  writes: readonly Write[],
+): readonly (JsonObject | undefined)[] {
+  const step = writes.length === 1 ? writes[0]?.step : undefined;
+  // Most commits: there is nothing to put back, since `advance` changes nothing when a delta does not fit.
+  if (step?.kind === 'change' && state !== undefined) return [advance(state, step.delta.changes)];
+  return tryWrites(new Trial(state), writes);
 }

@@ -49,7 +49,7 @@ export const absent: Absent = Object.freeze({ kind: 'absent' });
  * expectation, true when it was planned, would not be when it is stored.
  */
 export function takeBatch(waiting: Pending[]): readonly Pending[] {
-  if (waiting.length === 1) return waiting.splice(0);
+  if (waiting.length === 0) return none;
   const keys = new Set<string>();
   let size = 0;
   for (const { request } of waiting) {

@@ -292,13 +292,15 @@ export class ChordService implements Chord {
     toAction: () => OwnAction,
     { verb, options }: { readonly verb: OwnAction['verb']; readonly options: SetOptions | null | undefined },
   ): Promise<WriteResult> {
-    return meterWrite(this.#options.metrics, verb, () => {
+    const { metrics } = this.#options;
+    const write = () => {
       try {
         return this.#writer.submit(this.#parseWrite(id, toAction(), options ?? noOptions), this.#toResult);
       } catch (error) {
         return Promise.reject(error);
       }
-    });
+    };
+    return metrics === undefined ? write() : meterWrite(metrics, verb, write);
   }
 
   #parseWrite(id: string, action: OwnAction, options: SetOptions): WriteRequest {

@@ -90,6 +90,9 @@ const none: readonly never[] = Object.freeze([]);
 /** A write that lost so often is given back to its caller: NOT_STORED. Shared stores reserve long before. */
 const maxAttempts = 32;
 
+/** So many queues are kept though nothing is in them. */
+const maxIdleQueues = 1_000;
+
 /** A write that waited so long for its turn, in ms, is given back when the store fails the commit before it. */
 const longMs = 1_000;
 
@@ -158,23 +161,26 @@ export class Writer {
       pending.fail(new LimitExceededError('maxQueuedWrites', maxQueuedWrites, queued + 1));
       return;
     }
-    queue.waiting.push(pending);
-    // #work settles every write itself, so that nothing is left to reject here.
-    if (!queue.isWorking) void this.#work(id, queue);
+    if (queue.isWorking) {
+      queue.waiting.push(pending);
+    } else {
+      // #work settles every write itself, so that nothing is left to reject here.
+      void this.#work(id, queue, [pending]);
+    }
   }
 
   /**
-   * Commits what waits, until nothing does. Never rejects.
+   * Commits a batch and then what waits, until nothing does. Never rejects.
    *
    * What one commit needs is in this one function, since an await or an async function more costs a tenth of a write in
    * memory, and a write is settled when the queue is at rest already: who then writes again finds none.
    */
-  async #work(id: string, queue: Queue): Promise<void> {
+  async #work(id: string, queue: Queue, first: readonly Pending[]): Promise<void> {
     const { backend, tracing } = this.#options;
     queue.isWorking = true;
-    while (queue.waiting.length > 0) {
-      queue.underWay = takeBatch(queue.waiting);
-      queue.known = takeFresh(queue.underWay);
+    for (let batch = first; batch.length > 0; batch = takeBatch(queue.waiting)) {
+      queue.underWay = batch;
+      queue.known = takeFresh(batch);
       let attempt = 0;
       try {
         // Every round ends the batch, leaves it with one write less, or counts as one of `maxAttempts`.
@@ -182,8 +188,9 @@ export class Writer {
           const commit = this.#plan(id, queue, attempt);
           if (commit === undefined) break;
           const { planned, base, writes, options } = commit;
-          const call = () => backend.commit(id, base, writes, options);
-          const result = await (tracing === undefined ? call() : callFor(queue.underWay, tracing, call));
+          const result = await (tracing === undefined
+            ? backend.commit(id, base, writes, options)
+            : callFor(queue.underWay, tracing, () => backend.commit(id, base, writes, options)));
           this.#note(result, options.nowMs);
           if (result.kind === 'duplicate') await this.#settleDuplicateOf(planned, result, queue);
           else this.#settleBatch(planned, result, { queue, options });
@@ -203,7 +210,8 @@ export class Writer {
 
   #forget(id: string, queue: Queue): void {
     if (queue.isWorking || queue.waiting.length > 0 || (queue.confirming?.size ?? 0) > 0) return;
-    this.#queues.delete(id);
+    // Who writes once most often writes again; making a queue for each write was a tenth of one in memory.
+    if (this.#queues.size > maxIdleQueues) this.#queues.delete(id);
   }
 
   /**
