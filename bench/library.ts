@@ -2,8 +2,10 @@
  * The library on the memory backend, in one process: what each verb costs, and that a write costs what it changes.
  *
  * The operations take turns in rounds of one process; what counts is the median of the rounds, and for a ratio the
- * median of the rounds' ratios. At the end every follower that was there from the start must hold the very state that
- * the store has.
+ * median of the rounds' ratios. Times are those of the processor, as nothing here waits for anything else, and others
+ * may use the machine. Before each measurement JSON.stringify of 10 kB tells how fast the machine is just then: the
+ * factors to the reference are at the pace that the machine had for that. At the end every follower that was there from
+ * the start must hold the very state that the store has.
  *
  *   npx tsx bench/run.ts library [--rounds 9] [--only text]
  */
@@ -11,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { createChord } from '../src/chord.ts';
 import type { ClientPosition } from '../src/model.ts';
 import { keepCopy } from './copy.ts';
-import { median, row } from './figures.ts';
+import { median, row, spread } from './figures.ts';
 import { type Size, sizes } from './sizes.ts';
 import { meetingState } from './states.ts';
 
@@ -22,8 +24,9 @@ const rounds = Number(values.rounds);
 
 /**
  * The Elixir library on ETS, in process, in operations per second; of a range the upper end. Measured on this class of
- * machine, but not in the same run: so read the factors as rough.
+ * machine, but not in the same run: so read the factors as rough. JSON.stringify of 10 kB took so many µs then.
  */
+const referencePace = 18;
 const reference = { update: 40_000, get: 126_000, set: 26_000, sync: 8_000, parallel: 10_000 } as const;
 
 interface Side {
@@ -40,6 +43,8 @@ const [kilobyte, tenKilobytes, ...large] = sizes;
 if (kilobyte === undefined || tenKilobytes === undefined) throw new TypeError('There are no sizes.');
 
 const chord = createChord({ deltaThreshold: 100 });
+/** What was made last, so that it is made. */
+let looked: unknown;
 const sides = [
   ...(await updates(kilobyte)),
   ...(await updates(tenKilobytes, { perSecond: reference.update, goal: 10 })),
@@ -54,17 +59,17 @@ const copies = [...sizes.map(({ name }) => `followed ${name}`), 'synced'].map((i
 console.log(`Node ${process.versions.node}, ${rounds} rounds, medians\n`);
 await report(sides.filter(({ name }) => name.includes(values.only)));
 for (const copy of copies) await copy.converge();
-console.log('\nEvery follower converged.');
+if (looked !== undefined) console.log('\nEvery follower converged.');
 await chord.close();
 
-/** One field: alone, with a read after each 100, and with a follower that is told of each. */
+/** One field: alone, with a read after each 100 that looks at the state or not, and with a follower that is told of each. */
 async function updates(size: Size, compared?: Side['reference']): Promise<Side[]> {
   const on = async (kind: string) => {
     const id = `${kind} ${size.name}`;
     await chord.setContext(id, size.state);
     return id;
   };
-  const [plain, read, followed] = [await on('plain'), await on('read'), await on('followed')];
+  const [plain, read, seen, followed] = [await on('plain'), await on('read'), await on('seen'), await on('followed')];
   const side = (name: string, run: Pick<Side, 'perRound' | 'run'>): Side => ({
     ...run,
     name: `${name}, ${size.name}`,
@@ -83,6 +88,13 @@ async function updates(size: Size, compared?: Side['reference']): Promise<Side[]
       repeated(2_000, async (i) => {
         await chord.updateContext(read, size.changes(i));
         if (i % 100 === 0) await chord.getContext(read);
+      }),
+    ),
+    side(
+      'update, one read per 100 that looks at the state',
+      repeated(2_000, async (i) => {
+        await chord.updateContext(seen, size.changes(i));
+        if (i % 100 === 0) looked = (await chord.getContext(seen))?.state;
       }),
     ),
     side(
@@ -155,34 +167,61 @@ async function inParallel(size: Size): Promise<Side> {
   };
 }
 
+/** What one round took for each operation, in µs, and what JSON.stringify took just before. */
+interface Measured {
+  readonly time: number;
+  readonly pace: number;
+}
+
 async function report(compared: readonly Side[]): Promise<void> {
-  const times = new Map(compared.map(({ name }) => [name, [] as number[]]));
+  const rows = new Map(compared.map(({ name }) => [name, [] as Measured[]]));
   // The first round warms up.
   for (let round = 0; round <= rounds; round++) {
     for (const { name, perRound, run } of compared) {
-      const before = performance.now();
+      const pace = paceNow();
+      const before = process.cpuUsage();
       await run(round);
-      if (round > 0) times.get(name)?.push(((performance.now() - before) * 1000) / perRound);
+      const time = microseconds(before) / perRound;
+      if (round > 0) rows.get(name)?.push({ time, pace });
     }
   }
-  console.log(row('operation', 'µs (min to max)', 'per second', '× 1 kB', '× the reference', 'goal'));
+  console.log(row('operation', 'µs (min to max)', 'at the pace of the reference', '× 1 kB', '× the reference', 'goal'));
   console.log(row('---', '---', '---', '---', '---', '---'));
-  for (const side of compared) console.log(row(...figures(side, times)));
+  for (const side of compared) console.log(row(...figures(side, rows)));
+  const paces = [...rows.values()].flat().map(({ pace }) => pace);
+  console.log(`\nJSON.stringify of 10 kB took ${spread(paces, 0)} µs; ${referencePace} for the reference.`);
 }
 
-function figures({ name, reference: compared, base }: Side, times: ReadonlyMap<string, readonly number[]>): string[] {
-  const of = times.get(name) ?? [];
-  const bases = base === undefined ? undefined : times.get(base);
-  const ratio = bases && median(of.map((time, round) => time / (bases[round] ?? Number.NaN)));
-  const perSecond = 1e6 / median(of);
+function figures({ name, reference: compared, base }: Side, rows: ReadonlyMap<string, readonly Measured[]>): string[] {
+  const of = rows.get(name) ?? [];
+  const bases = base === undefined ? undefined : rows.get(base);
+  const ratio = bases && median(of.map((measured, round) => paced(measured) / paced(bases[round])));
+  const time = median(of.map(paced));
+  const times = of.map((measured) => measured.time);
   return [
     name,
-    `${median(of).toFixed(2)} (${Math.min(...of).toFixed(2)} to ${Math.max(...of).toFixed(2)})`,
-    Math.round(perSecond).toLocaleString('en'),
+    spread(times),
+    `${time.toFixed(2)} µs, ${Math.round(1e6 / time).toLocaleString('en')}/s`,
     ratio === undefined ? '' : ratio.toFixed(2),
-    compared === undefined ? '' : (perSecond / compared.perSecond).toFixed(1),
+    compared === undefined ? '' : (1e6 / time / compared.perSecond).toFixed(1),
     compared === undefined ? '' : `${compared.goal}`,
   ];
+}
+
+function paced(measured: Measured | undefined): number {
+  return measured === undefined ? Number.NaN : (measured.time * referencePace) / measured.pace;
+}
+
+function paceNow(): number {
+  const before = process.cpuUsage();
+  for (let i = 0; i < 500; i++) looked = JSON.stringify(tenKilobytes?.state);
+  return microseconds(before) / 500;
+}
+
+/** Of the processor, since then. */
+function microseconds(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return user + system;
 }
 
 function repeated(perRound: number, operation: (i: number) => Promise<unknown>): Pick<Side, 'perRound' | 'run'> {
