@@ -159,7 +159,10 @@ export type View =
       readonly head: Head;
       /** From `since` to the head, contiguous; absent when not asked for, not retained, or too many. */
       readonly deltas?: readonly DeltaRecord[] | undefined;
-      /** Frozen. Present when there are no `deltas`, and when it was asked for. */
+      /**
+       * Frozen. Present when there are no `deltas`, and when it was asked for. May be an accessor that makes it when
+       * somebody looks: who only needs the head should not.
+       */
       readonly state?: JsonObject | undefined;
     }
   | Tombstone

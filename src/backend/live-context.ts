@@ -1,8 +1,9 @@
 /** What the memory backend keeps under an id, and what it tells of that. */
 import { deepFreeze, type JsonObject } from '../delta/json.ts';
-import type { Base, CommitResult, DeltaRecord, Head, Known, ReadOptions, Tombstone } from './backend.ts';
+import type { Base, CommitResult, DeltaRecord, Head, Known, ReadOptions, Tombstone, View } from './backend.ts';
 import { startOfDeltas } from './base.ts';
 import type { DeltaLog } from './delta-log.ts';
+import { GivenState, minHeavyBytes } from './given-state.ts';
 
 /** A context while it lives. The state changes in place until somebody is given it. */
 export interface LiveContext {
@@ -10,6 +11,8 @@ export interface LiveContext {
   head: Head;
   state: JsonObject;
   log: DeltaLog;
+  /** Of a heavy state that somebody was given. */
+  given: GivenState | undefined;
 }
 
 /** Neither a context nor a tombstone. */
@@ -19,6 +22,28 @@ export const absent = Object.freeze({ kind: 'absent' });
 export function retainedDeltas({ head, log }: LiveContext, options: ReadOptions): readonly DeltaRecord[] | undefined {
   const version = startOfDeltas(head, options);
   return version === undefined ? undefined : log.after(version);
+}
+
+/** What a reader is told. */
+export function viewOf(live: LiveContext, options: ReadOptions): View {
+  const { head } = live;
+  const deltas = retainedDeltas(live, options);
+  if (deltas !== undefined && options.withState !== true) return { kind: 'context', head, deltas };
+  if (head.stateBytes < minHeavyBytes) return { kind: 'context', head, deltas, state: deepFreeze(live.state) };
+  live.given ??= new GivenState(deepFreeze(live.state));
+  const state = live.given.ready;
+  return state === undefined ? lazyView(head, deltas, live.given.take()) : { kind: 'context', head, deltas, state };
+}
+
+function lazyView(head: Head, deltas: readonly DeltaRecord[] | undefined, make: () => JsonObject): View {
+  return {
+    kind: 'context',
+    head,
+    deltas,
+    get state() {
+      return make();
+    },
+  };
 }
 
 /** The answer to a commit whose base is not the truth. */

@@ -3,10 +3,10 @@
  *
  * Each write is one synchronous turn: look at the base, store, announce. So nothing is ever half done, and `peek` is
  * the truth. A state changes in place while this store alone holds its nodes; handing it out freezes them, and the
- * next write copies what it touches (`advance`). So a write costs what it changes, and no reader ever sees a state
- * move.
+ * next write copies what it touches (`advance`); a heavy one is handed out once, and followed (given-state.ts). So a
+ * write costs what it changes, and no reader ever sees a state move.
  */
-import { deepFreeze, type JsonObject } from '../delta/json.ts';
+import type { JsonObject } from '../delta/json.ts';
 import { BackendUnavailableError } from '../errors.ts';
 import type { GoneCause, Position } from '../model.ts';
 import type {
@@ -38,7 +38,7 @@ import { DeltaLog } from './delta-log.ts';
 import { DueIndex } from './due-index.ts';
 import { IdIndex } from './id-index.ts';
 import { Leases } from './leases.ts';
-import { absent, assertLive, behind, handOut, type LiveContext, retainedDeltas } from './live-context.ts';
+import { absent, assertLive, behind, handOut, type LiveContext, viewOf } from './live-context.ts';
 import { OutcomeStore } from './outcome-store.ts';
 import { tryInPlace } from './try-writes.ts';
 import { Watchers } from './watchers.ts';
@@ -74,9 +74,7 @@ export class MemoryBackend implements Backend {
     const found = this.#byId.get(id);
     if (found === undefined) return absent;
     if (found.kind === 'tombstone') return found;
-    const deltas = retainedDeltas(found, options);
-    if (deltas !== undefined && options.withState !== true) return { kind: 'context', head: found.head, deltas };
-    return { kind: 'context', head: found.head, deltas, state: deepFreeze(found.state) };
+    return viewOf(found, options);
   }
 
   async readOutcome(id: string, key: string | undefined, nowMs: number): Promise<{ known: Known; outcome?: Outcome }> {
@@ -238,13 +236,14 @@ export class MemoryBackend implements Backend {
         const log = new DeltaLog();
         log.append(step.delta);
         log.dropTo(step.trimTo);
-        this.#insert(id, { kind: 'context', head: step.head, state: state ?? {}, log });
+        this.#insert(id, { kind: 'context', head: step.head, state: state ?? {}, log, given: undefined });
         return { kind: 'moved', position: positionOf(step.head) };
       }
       case 'change': {
         const live = assertLive(found);
         live.head = withFloor(step.head, live.head.floor);
         live.state = state ?? live.state;
+        if (live.given?.follow(step.delta.changes) === false) live.given = undefined;
         live.log.append(step.delta);
         live.log.dropTo(step.trimTo);
         this.#due.context.setNoLater(id, step.head.expiresAtMs);

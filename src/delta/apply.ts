@@ -30,6 +30,21 @@ export function apply(state: JsonObject, changes: Changes): JsonObject {
 }
 
 /**
+ * The frozen state after deltas that follow one another, of a frozen one: each node on the way to a change is copied once,
+ * whatever changes in it. What the deltas hold must be frozen.
+ *
+ * @throws DeltaMismatchError when the deltas do not start from this state or do not follow one another.
+ */
+export function applyAll(state: JsonObject, deltas: Iterable<Changes>): JsonObject {
+  const copies = new Set<JsonObject>();
+  const own = copyOnce(copies);
+  let root = state;
+  for (const changes of deltas) root = writeAll(root, changes, own);
+  for (const copy of copies) Object.freeze(copy);
+  return root;
+}
+
+/**
  * The same state as `apply`, made in place as far as the nodes are extensible. Frozen nodes are copied first, and the
  * copies belong to the caller from then on. Whatever a frozen node holds must be frozen too (see `deepFreeze`).
  *
@@ -45,9 +60,8 @@ export function advance(state: JsonObject, changes: Changes): JsonObject {
 /** Gives the node itself when it may be changed in place, else a copy that may. */
 export type Own = (node: JsonObject) => MutableJsonObject;
 
-/** Copies each node the first time that it is asked for, and gives that copy back ever after. */
-export function copyOnce(): Own {
-  const copies = new Set<JsonObject>();
+/** Copies each node the first time that it is asked for, and gives that copy, one of `copies`, back ever after. */
+export function copyOnce(copies = new Set<JsonObject>()): Own {
   return (node) => {
     if (copies.has(node)) return node;
     const copy = copyObject(node);

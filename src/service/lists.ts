@@ -6,7 +6,7 @@ import { BadUserInputError } from '../errors.ts';
 import type { ContextRecord, Page, SortDirection } from '../model.ts';
 import { chunkSize, compareIds, IdSource, type Visible } from './id-source.ts';
 import { parseDescending, parseId, parseIdPart, parseInteger, parseMoment, parseVersion } from './input.ts';
-import { toContextRecord, toDelta } from './sync.ts';
+import { contextOf, toDelta } from './sync.ts';
 
 /** How much of a list. Null counts as absent. */
 export interface PageOptions {
@@ -211,8 +211,8 @@ export class Lister {
   /** The context, unless it has moved out of the list since its head was seen. */
   async #record(id: string, matches: Matches<Head>): Promise<Found<ContextRecord>[]> {
     const view = await this.#backend.read(id);
-    if (view.kind !== 'context' || view.state === undefined || !matches(view.head)) return [];
-    return [{ id, item: toContextRecord(id, view.head, view.state) }];
+    const item = contextOf(id, view);
+    return item !== undefined && view.kind === 'context' && matches(view.head) ? [{ id, item }] : [];
   }
 
   async #deltas(id: string, range: DeltaRange, wanted: number, descending: boolean): Promise<readonly Delta[]> {

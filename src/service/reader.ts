@@ -3,7 +3,7 @@ import { BackendUnavailableError } from '../errors.ts';
 import type { ContextEvent, ContextRecord } from '../model.ts';
 import { type Gap, isGap } from './decide.ts';
 import { MergedDeltas } from './merged-deltas.ts';
-import { decideSync, type Since, type SyncRules, toContextRecord } from './sync.ts';
+import { contextOf, decideSync, type Since, type SyncRules } from './sync.ts';
 
 /** What a reader works with. */
 export interface ReaderOptions extends Pick<SyncRules, 'maxMergeDeltas'> {
@@ -24,21 +24,21 @@ export class Reader {
 
   /** What the store has. */
   async get(id: string): Promise<ContextRecord | null> {
-    return toRecord(id, await this.#backend.read(id));
+    return contextOf(id, await this.#backend.read(id)) ?? null;
   }
 
   /** The same, with the time to live that a write gave, if one did. */
   async getWithTtl(id: string): Promise<{ readonly context: ContextRecord; readonly ttlMs?: number | null } | null> {
     const view = await this.#backend.read(id);
-    const context = toRecord(id, view);
-    if (context === null || view.kind !== 'context') return null;
+    const context = contextOf(id, view);
+    if (context === undefined || view.kind !== 'context') return null;
     const { ttlMs } = view.head;
     return ttlMs === undefined ? { context } : { context, ttlMs };
   }
 
   /** The same as `get`, after a gap was filled. */
   async getOrRestore(id: string): Promise<ContextRecord | null> {
-    return toRecord(id, await this.#readFilled(id));
+    return contextOf(id, await this.#readFilled(id)) ?? null;
   }
 
   /**
@@ -67,8 +67,4 @@ export class Reader {
     await fillGap(id, view);
     return this.#backend.read(id, options);
   }
-}
-
-function toRecord(id: string, view: View): ContextRecord | null {
-  return view.kind === 'context' && view.state !== undefined ? toContextRecord(id, view.head, view.state) : null;
 }

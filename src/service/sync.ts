@@ -130,3 +130,27 @@ export function toContextRecord(id: string, head: Head, state: JsonObject): Cont
   const { epoch, version, createdAtMs, insertedAtMs, expiresAtMs } = head;
   return Object.freeze({ id, epoch, version, state, createdAtMs, insertedAtMs, expiresAtMs });
 }
+
+/** The context of a view; undefined: there is none, or the view came without its state. */
+export function contextOf(id: string, view: View): ContextRecord | undefined {
+  if (view.kind !== 'context') return undefined;
+  if (Object.getOwnPropertyDescriptor(view, 'state')?.get !== undefined) return toLazyRecord(id, view);
+  return view.state === undefined ? undefined : toContextRecord(id, view.head, view.state);
+}
+
+/** The state is made when somebody looks at it. */
+function toLazyRecord(id: string, view: ContextView): ContextRecord {
+  const { epoch, version, createdAtMs, insertedAtMs, expiresAtMs } = view.head;
+  return Object.freeze({
+    id,
+    epoch,
+    version,
+    get state() {
+      if (view.state === undefined) throw new TypeError('The store made no state.');
+      return view.state;
+    },
+    createdAtMs,
+    insertedAtMs,
+    expiresAtMs,
+  });
+}

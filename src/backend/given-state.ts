@@ -1,0 +1,68 @@
+/**
+ * What readers of a heavy state are given, while its store goes on changing its own in place.
+ *
+ * A store that gives its own state away freezes it, and has to copy what the next write touches: of an object with 20,000
+ * keys that is 5 ms for a write of one field. So a heavy state is given away once. From then on the store follows what it
+ * gave by the deltas since, and what a later reader is to see is made of the two when he looks at it:
+ *
+ *     store's own   ───── changed in place by every write ─────►
+ *     given         base ── deltas since ──► made for a reader who looks, and the base of the next
+ *
+ * So a write costs what it changes, whoever reads; who looks at a state that has changed since somebody looked pays for
+ * the objects on the way to the changes; and who does not look pays nothing.
+ */
+import { applyAll } from '../delta/apply.ts';
+import type { Changes } from '../delta/delta.ts';
+import type { JsonObject } from '../delta/json.ts';
+
+/** A lighter state is copied by the write after a reader in less time than following it takes. In bytes. */
+export const minHeavyBytes = 65_536;
+
+/** So many deltas are followed; who reads then is given the store's own once more. */
+const maxDeltas = 4_096;
+
+/** What was given away last of one state, and what became of it. */
+export class GivenState {
+  #base: JsonObject;
+  /** Since the base. Only ever appended to: those who have not looked yet hold it. */
+  #deltas: Changes[] = [];
+  #latest: (() => JsonObject) | undefined;
+
+  /** @param state frozen. */
+  constructor(state: JsonObject) {
+    this.#base = state;
+  }
+
+  /** The state as it is now, if it need not be made. */
+  get ready(): JsonObject | undefined {
+    return this.#deltas.length === 0 ? this.#base : undefined;
+  }
+
+  /** The store's own has moved on. False: too far to be followed. */
+  follow(changes: Changes): boolean {
+    this.#deltas.push(changes);
+    this.#latest = undefined;
+    return this.#deltas.length <= maxDeltas;
+  }
+
+  /** Makes the state as it is now, frozen, whenever that is called: once for all who asked between two writes. */
+  take(): () => JsonObject {
+    this.#latest ??= this.#maker(this.#base, this.#deltas, this.#deltas.length);
+    return this.#latest;
+  }
+
+  #maker(base: JsonObject, deltas: readonly Changes[], count: number): () => JsonObject {
+    let made: JsonObject | undefined;
+    return () => {
+      if (made !== undefined) return made;
+      made = applyAll(base, deltas.slice(0, count));
+      // Unless somebody who asked later has looked before: then there is a later base.
+      if (deltas === this.#deltas) {
+        this.#base = made;
+        this.#deltas = deltas.slice(count);
+        this.#latest = undefined;
+      }
+      return made;
+    };
+  }
+}
