@@ -13,10 +13,40 @@
  */
 import { applyAll } from '../delta/apply.ts';
 import type { Changes } from '../delta/delta.ts';
-import type { JsonObject } from '../delta/json.ts';
+import { deepFreeze, type JsonObject } from '../delta/json.ts';
+import type { DeltaRecord, Head, View } from './backend.ts';
+
+/** A state, or what makes it. */
+export type Offer = JsonObject | (() => JsonObject);
+
+/** What a store holds of a state: its own, and what readers were given of that. */
+export interface HeldState {
+  readonly state: JsonObject;
+  given?: GivenState | undefined;
+}
+
+/** The state for a reader: the store's own, frozen, when that is light or nobody was given it before. */
+export function offerOf(held: HeldState, stateBytes: number): Offer {
+  if (stateBytes < minHeavyBytes) return deepFreeze(held.state);
+  held.given ??= new GivenState(deepFreeze(held.state));
+  return held.given.ready ?? held.given.take();
+}
+
+/** What a reader is told, the state made when he looks at it. */
+export function viewWith(offer: Offer, head: Head, deltas: readonly DeltaRecord[] | undefined): View {
+  if (typeof offer !== 'function') return { kind: 'context', head, deltas, state: offer };
+  return {
+    kind: 'context',
+    head,
+    deltas,
+    get state() {
+      return offer();
+    },
+  };
+}
 
 /** A lighter state is copied by the write after a reader in less time than following it takes. In bytes. */
-export const minHeavyBytes = 65_536;
+const minHeavyBytes = 65_536;
 
 /** So many deltas are followed; who reads then is given the store's own once more. */
 const maxDeltas = 4_096;

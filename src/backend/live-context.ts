@@ -3,7 +3,7 @@ import { deepFreeze, type JsonObject } from '../delta/json.ts';
 import type { Base, CommitResult, DeltaRecord, Head, Known, ReadOptions, Tombstone, View } from './backend.ts';
 import { startOfDeltas } from './base.ts';
 import type { DeltaLog } from './delta-log.ts';
-import { GivenState, minHeavyBytes } from './given-state.ts';
+import { type GivenState, offerOf, viewWith } from './given-state.ts';
 
 /** A context while it lives. The state changes in place until somebody is given it. */
 export interface LiveContext {
@@ -29,21 +29,7 @@ export function viewOf(live: LiveContext, options: ReadOptions): View {
   const { head } = live;
   const deltas = retainedDeltas(live, options);
   if (deltas !== undefined && options.withState !== true) return { kind: 'context', head, deltas };
-  if (head.stateBytes < minHeavyBytes) return { kind: 'context', head, deltas, state: deepFreeze(live.state) };
-  live.given ??= new GivenState(deepFreeze(live.state));
-  const state = live.given.ready;
-  return state === undefined ? lazyView(head, deltas, live.given.take()) : { kind: 'context', head, deltas, state };
-}
-
-function lazyView(head: Head, deltas: readonly DeltaRecord[] | undefined, make: () => JsonObject): View {
-  return {
-    kind: 'context',
-    head,
-    deltas,
-    get state() {
-      return make();
-    },
-  };
+  return viewWith(offerOf(live, head.stateBytes), head, deltas);
 }
 
 /** The answer to a commit whose base is not the truth. */

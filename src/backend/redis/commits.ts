@@ -148,8 +148,11 @@ export class Commits {
       return { kind: 'behind', known: stored };
     }
     const since = askedFor(stored);
-    const state = this.#contexts.stateOf(id, stored, seen);
-    if (state !== undefined) return { kind: 'behind', known: { kind: 'context', head: stored.head, state }, since };
+    const offer = this.#contexts.stateOf(id, stored, seen);
+    if (offer !== undefined) {
+      const state = typeof offer === 'function' ? offer() : offer;
+      return { kind: 'behind', known: { kind: 'context', head: stored.head, state }, since };
+    }
     // What the answer was to lead on from was dropped from memory meanwhile.
     const { known } = await this.#reads.known(id);
     return { kind: 'behind', known, since };

@@ -7,9 +7,11 @@
  */
 import { LRUCache } from 'lru-cache';
 import { advance } from '../../delta/apply.ts';
-import { deepFreeze, type JsonObject } from '../../delta/json.ts';
+import type { Changes } from '../../delta/delta.ts';
+import type { JsonObject } from '../../delta/json.ts';
 import type { Absent, Base, Head, KnownContext, Tombstone, Write } from '../backend.ts';
 import { isBase, samePosition } from '../base.ts';
+import { type GivenState, type Offer, offerOf } from '../given-state.ts';
 import type { Line, StoredView } from './codec.ts';
 
 /** What an entry weighs besides the state. */
@@ -22,6 +24,8 @@ export type Seen = SeenContext | Tombstone;
 export interface SeenContext extends KnownContext {
   /** All that the store has in its line, when it was written by this process last and nobody waits to write. */
   readonly line?: Line | undefined;
+  /** Of a heavy state that a reader was given. */
+  given?: GivenState | undefined;
 }
 
 /** Writes that were stored, and where they have put the context. */
@@ -63,34 +67,39 @@ export class Contexts {
   }
 
   /**
-   * The state that a view leads to, frozen, which is what is seen from now on. Undefined: the state that the view was
-   * to lead on from is no longer there.
+   * The state that a view leads to, for who reads it; it is what is seen from now on. Undefined: the state that the view
+   * was to lead on from is no longer there.
    *
    * @param asked what was seen when the view was asked for.
    */
-  stateOf(id: string, { head, line, source, records }: StoredView, asked: Seen | undefined): JsonObject | undefined {
+  stateOf(id: string, { head, line, source, records }: StoredView, asked: Seen | undefined): Offer | undefined {
     const seen = this.#seen.get(id);
     const isHere = seen?.kind === 'context' && seen.head.epoch === head.epoch;
     if (isHere && seen.head.version === head.version) {
       // Of one version the state is one; the newer head has more touches.
-      if (head.touches > seen.head.touches) this.set(id, { kind: 'context', head, state: seen.state });
-      return deepFreeze(seen.state);
+      const held = head.touches > seen.head.touches ? { ...seen, head, line: undefined } : seen;
+      if (held !== seen) this.set(id, held);
+      return offerOf(held, head.stateBytes);
     }
     let state: JsonObject;
     let version: number;
+    let given: GivenState | undefined;
     if (typeof source === 'object') {
       state = source.checkpoint;
       version = line.logBase;
     } else {
       if (source === 'none' || !isHere || seen.head.version > head.version) return undefined;
-      ({ state } = seen);
+      ({ state, given } = seen);
       ({ version } = seen.head);
     }
     const missing = records.filter((record) => record.version > version);
     // Answers that overtook each other, of two masters: what this one leads on from was replaced meanwhile.
     if (version + missing.length !== head.version) return undefined;
     try {
-      for (const { changes } of missing) state = advance(state, changes);
+      for (const { changes } of missing) {
+        state = advance(state, changes);
+        given = followed(given, changes);
+      }
     } catch (error) {
       // The state may have moved some of the way.
       this.forget(id);
@@ -99,8 +108,9 @@ export class Contexts {
     // A late answer must not take the place of a newer one. If the newer one was there before the question, the answer is
     // not late: the store has lost what was seen, by a fail-over.
     const isLate = isHere && seen.head.version > head.version && !isFrom(asked, seen.head);
-    if (!isLate) this.set(id, { kind: 'context', head, state });
-    return deepFreeze(state);
+    const held: SeenContext = { kind: 'context', head, state, given };
+    if (!isLate) this.set(id, held);
+    return offerOf(held, head.stateBytes);
   }
 
   /**
@@ -117,24 +127,32 @@ export class Contexts {
     // Others may have been faster: reads of later versions, answered before the commit was.
     const isAhead = seen?.kind === 'context' && seen.head.epoch === after.epoch && seen.head.version > after.version;
     if (isAhead) return;
-    let state = seen?.kind === 'context' && isBase(seen, base) ? seen.state : undefined;
+    const held = seen?.kind === 'context' && isBase(seen, base) ? seen : undefined;
+    let state = held?.state;
+    let given = held?.given;
     try {
       for (const { step } of writes) {
         if (step.kind === 'remove') state = undefined;
         if (step.kind === 'create') state = advance({}, step.delta.changes);
-        if (step.kind === 'change' && state !== undefined) state = advance(state, step.delta.changes);
+        if (step.kind === 'remove' || step.kind === 'create') given = undefined;
+        if (step.kind === 'change' && state !== undefined) {
+          state = advance(state, step.delta.changes);
+          given = followed(given, step.delta.changes);
+        }
       }
     } catch {
       state = undefined;
     }
     if (state === undefined) this.forget(id);
-    else this.set(id, { kind: 'context', head: after, state, line });
+    else this.set(id, { kind: 'context', head: after, state, line, given });
   }
 
   /** The next write of the context takes the long way: others wait for their turn, or the line is being edited. */
   forgetLine(id: string): void {
     const seen = this.#seen.get(id);
-    if (seen?.kind === 'context') this.set(id, { kind: 'context', head: seen.head, state: seen.state });
+    if (seen?.kind === 'context') {
+      this.set(id, { kind: 'context', head: seen.head, state: seen.state, given: seen.given });
+    }
   }
 
   /** The state of exactly that position, if it was seen. */
@@ -144,8 +162,15 @@ export class Contexts {
   }
 }
 
+/** Undefined: nobody was given the state, or it has moved too far since. */
+function followed(given: GivenState | undefined, changes: Changes): GivenState | undefined {
+  return given?.follow(changes) === true ? given : undefined;
+}
+
 function weightOf(seen: Seen): number {
-  return entryBytes + (seen.kind === 'context' ? seen.head.stateBytes : 0);
+  if (seen.kind === 'tombstone') return entryBytes;
+  // What readers were given shares only what has not changed since.
+  return entryBytes + seen.head.stateBytes * (seen.given === undefined ? 1 : 2);
 }
 
 /** Whether something that was seen is of this version or a later one of its epoch. */

@@ -1,5 +1,5 @@
-import type { JsonObject } from '../../delta/json.ts';
 import type { DeltaRecord, Known, Outcome, ReadOptions, View } from '../backend.ts';
+import { viewWith } from '../given-state.ts';
 import { outcomeFrom, type StoredView } from './codec.ts';
 import type { Contexts } from './contexts.ts';
 import { listOf, textOf } from './replies.ts';
@@ -70,18 +70,14 @@ export class Reads {
     }
     const deltas = askedFor(stored);
     if (stored.source === 'none') return { view: { kind: 'context', head: stored.head, deltas }, outcome };
-    const state = this.#contexts.stateOf(id, stored, seen);
-    return state && { view: viewOf(stored, deltas, state), outcome };
+    const offer = this.#contexts.stateOf(id, stored, seen);
+    return offer && { view: viewWith(offer, stored.head, deltas), outcome };
   }
 }
 
 /** The deltas that a view was asked for: those before them only lead to the state. */
 export function askedFor({ from, records }: StoredView): readonly DeltaRecord[] | undefined {
   return from === undefined ? undefined : records.filter(({ version }) => version > from);
-}
-
-function viewOf({ head }: StoredView, deltas: readonly DeltaRecord[] | undefined, state: JsonObject): View {
-  return deltas === undefined ? { kind: 'context', head, state } : { kind: 'context', head, deltas, state };
 }
 
 /** The second argument of read.lua. */

@@ -56,3 +56,33 @@ test('what is missing leads on, and what was seen meanwhile is not applied again
   expect(contexts.stateOf('id', viewAt(6, 'have', [6]), asked)).toEqual({ k5: 5, k6: 6 });
   expect(contexts.stateOf('id', viewAt(7, 'have', [6, 7]), asked)).toEqual({ k5: 5, k6: 6, k7: 7 });
 });
+
+test('a heavy state that a reader was given is followed by what is written here and by what is read', () => {
+  const contexts = new Contexts(1_000_000);
+  const heavy = { ...head, stateBytes: 100_000 };
+  const after = (version: number): Head => ({ ...heavy, version });
+  const viewOf = (version: number, versions: readonly number[]) => ({
+    ...viewAt(version, 'have', versions),
+    head: after(version),
+  });
+  const ownState = () => {
+    const seen = contexts.get('id');
+    return seen?.kind === 'context' ? seen.state : undefined;
+  };
+  const write = (version: number) => {
+    const step = { kind: 'change', head: after(version), delta: recordAt(version), trimTo: 0 } as const;
+    const base = { kind: 'context', epoch: 'e', version: version - 1, touches: 0 } as const;
+    contexts.keep('id', base, { writes: [{ writeId: 'w', step }], after: after(version), line });
+  };
+  contexts.set('id', { kind: 'context', head: heavy, state: { k5: 5 } });
+  expect(contexts.stateOf('id', viewOf(5, []), contexts.get('id'))).toEqual({ k5: 5 });
+  write(6);
+  const own = ownState();
+  const early = contexts.stateOf('id', viewOf(6, []), contexts.get('id'));
+  contexts.forgetLine('id');
+  write(7);
+  const late = contexts.stateOf('id', viewOf(8, [8]), contexts.get('id'));
+  expect(ownState(), 'No reader makes it copied again').toBe(own);
+  expect(typeof late === 'function' && late()).toEqual({ k5: 5, k6: 6, k7: 7, k8: 8 });
+  expect(typeof early === 'function' && early()).toEqual({ k5: 5, k6: 6 });
+});
