@@ -1,5 +1,5 @@
-import type { Change, Path } from './delta.ts';
-import type { JsonValue } from './json.ts';
+import type { Change, Changes, Path } from './delta.ts';
+import { deepFreeze, type JsonValue } from './json.ts';
 
 /** The change of one path from `oldValue` to `value`; undefined means that nothing is there. */
 export function toChange(path: Path, oldValue: JsonValue | undefined, value: JsonValue | undefined): Change {
@@ -25,4 +25,15 @@ export function oldValueOf(change: Change): JsonValue | undefined {
 /** What is at the path after the change; undefined when it is removed. */
 export function valueOf(change: Change): JsonValue | undefined {
   return change.action === 'REMOVED' ? undefined : change.value;
+}
+
+/** Freezes the changes with all that they hold, and returns them. Values that are frozen are not looked into. */
+export function freezeChanges(changes: Changes): Changes {
+  for (const change of changes) {
+    if (change.action !== 'REMOVED') deepFreeze(change.value);
+    if (change.action !== 'ADDED') deepFreeze(change.oldValue);
+    Object.freeze(change.path);
+    Object.freeze(change);
+  }
+  return Object.freeze(changes);
 }

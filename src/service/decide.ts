@@ -15,9 +15,10 @@ import type {
   View,
 } from '../backend/backend.ts';
 import { lastMomentMs } from '../clock.ts';
+import { freezeChanges } from '../delta/change.ts';
 import type { Changes, Path } from '../delta/delta.ts';
 import { diff } from '../delta/diff.ts';
-import { deepFreeze, type JsonObject } from '../delta/json.ts';
+import type { JsonObject } from '../delta/json.ts';
 import { mergeChanges } from '../delta/merge.ts';
 import { growth, weightOfChanges } from '../delta/weight.ts';
 import { type ChordError, ContextNotFoundError, LimitExceededError, VersionConflictError } from '../errors.ts';
@@ -200,23 +201,13 @@ function recordOf(
     epoch,
     fromVersion,
     version,
-    changes: frozen(changes),
+    // It outlives the state that it was made from: its values must not move when that changes in place.
+    changes: freezeChanges(changes),
     insertedAtMs,
     origin,
     writeId,
     weight,
   });
-}
-
-/** A delta outlives the state that it was made from: its values must not move when that changes in place. */
-function frozen(changes: Changes): Changes {
-  for (const entry of changes) {
-    if (entry.action !== 'REMOVED') deepFreeze(entry.value);
-    if (entry.action !== 'ADDED') deepFreeze(entry.oldValue);
-    Object.freeze(entry.path);
-    Object.freeze(entry);
-  }
-  return Object.freeze(changes);
 }
 
 function expiryOf(ttlMs: number | null | undefined, { nowMs, defaultTtlMs }: WriteRules): number | null {

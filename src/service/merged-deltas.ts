@@ -47,7 +47,7 @@ export class MergedDeltas {
     ranges.byStart.set(fromVersion, merged);
     ranges.bytes += bytes;
     // The cache weighs an entry only when it is new to it.
-    this.#byId.delete(id);
+    if (isCurrent) this.#byId.delete(id);
     this.#byId.set(id, ranges, { size: ranges.bytes });
   }
 }

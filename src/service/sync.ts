@@ -2,9 +2,10 @@
  * What a client is told: the table of docs/protocol.md as a pure function of its position and one view of the store.
  */
 import type { DeltaRecord, Head, View } from '../backend/backend.ts';
+import { freezeChanges } from '../delta/change.ts';
 import { compose } from '../delta/compose.ts';
 import type { Delta } from '../delta/delta.ts';
-import { deepFreeze, type JsonObject } from '../delta/json.ts';
+import type { JsonObject } from '../delta/json.ts';
 import { weightOfChanges } from '../delta/weight.ts';
 import type { ContextEvent, ContextRecord, FullReason } from '../model.ts';
 import type { Merged, MergedDeltas } from './merged-deltas.ts';
@@ -104,7 +105,7 @@ function mergeRecords(id: string, records: readonly DeltaRecord[], head: Head): 
     epoch: head.epoch,
     fromVersion: first?.fromVersion ?? head.version,
     version: head.version,
-    changes: deepFreeze(compose(records.map((record) => record.changes))),
+    changes: freezeChanges(compose(records.map((record) => record.changes))),
     insertedAtMs: head.insertedAtMs,
     origin: (records.every((record) => record.origin === common) ? common : undefined) ?? null,
   });
