@@ -54,7 +54,31 @@ export function applyAll(state: JsonObject, deltas: Iterable<Changes>): JsonObje
  * @throws DeltaMismatchError when the changes do not start from this state, which is then unchanged.
  */
 export function advance(state: JsonObject, changes: Changes): JsonObject {
+  const [change] = changes;
+  if (change !== undefined && changes.length === 1 && writeInPlace(state, change)) return state;
   return writeAll(state, changes, copyFrozen);
+}
+
+/**
+ * One change where nothing on the way is frozen, as most writes find it: one walk, which need not look first whether the
+ * other changes fit. False: something has to be copied, or does not fit, and nothing is changed.
+ */
+function writeInPlace(state: JsonObject, change: Change): boolean {
+  const { path } = change;
+  const last = path.length - 1;
+  let node: MutableJsonObject = state;
+  for (let index = 0; index < last; index++) {
+    const child = getKey(node, keyAt(path, index));
+    if (!isJsonObject(child)) return false;
+    // A node that holds one that is not frozen is not frozen either: so only the last one need be asked.
+    node = child;
+  }
+  if (last < 0 || !Object.isExtensible(node)) return false;
+  const key = keyAt(path, last);
+  if (Object.hasOwn(node, key) === (change.action === 'ADDED')) return false;
+  if (change.action === 'REMOVED') delete node[key];
+  else setKey(node, key, change.value);
+  return true;
 }
 
 /** Gives the node itself when it may be changed in place, else a copy that may. */

@@ -10,6 +10,7 @@ import {
   type JsonValue,
   type MutableJsonObject,
   setKey,
+  valueOfKey,
 } from './json.ts';
 
 /** What a merge made: the state, and what changed in all. */
@@ -72,18 +73,24 @@ interface Place {
 function mergeObjects(place: Place, path: string[], net: Change[]): void {
   const { changes, removal } = place;
   if (changes !== undefined) {
-    for (const key of Object.keys(changes)) mergeKey(place, key, path, net);
+    for (const key of Object.keys(changes)) mergeKey({ place, key, change: valueOfKey(changes, key) }, path, net);
   }
   if (removal !== undefined) {
     for (const key of removal.keys()) {
-      if (changes === undefined || !Object.hasOwn(changes, key)) mergeKey(place, key, path, net);
+      if (changes === undefined || !Object.hasOwn(changes, key)) mergeKey({ place, key, change: undefined }, path, net);
     }
   }
 }
 
-function mergeKey(place: Place, key: string, path: string[], net: Change[]): void {
+/** One key of a place; `change` is what is to be merged into it. */
+interface KeyOfPlace {
+  readonly place: Place;
+  readonly key: string;
+  readonly change: JsonValue | undefined;
+}
+
+function mergeKey({ place, key, change }: KeyOfPlace, path: string[], net: Change[]): void {
   const old = getKey(place.node, key);
-  const change = place.changes === undefined ? undefined : getKey(place.changes, key);
   const removal = place.removal?.get(key);
   if (removal === true) {
     if (old !== undefined) net.push(toChange([...path, key], old, undefined));
