@@ -8,7 +8,7 @@ import { Session } from '../../src/access/session.ts';
 import { createViewer, type Viewer } from '../../src/access/viewer.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import { createService } from '../../src/chord.ts';
-import { UnauthenticatedError } from '../../src/errors.ts';
+import { ForbiddenError, UnauthenticatedError } from '../../src/errors.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { rejectionOf } from '../support/chord.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -37,7 +37,7 @@ function stage() {
   const takeAway = () => {
     viewer = undefined;
   };
-  return { link, open, session, follow, takeAway };
+  return { link, open, session, revocations, follow, takeAway };
 }
 
 test('credentials that are taken away before the first event is asked for bring none', async () => {
@@ -65,6 +65,23 @@ test('a context that a write has changed is shown to who may still read it when 
   expect(await context()).toMatchObject({ state: { n: 1 } });
   session.recheck(createViewer({ id: 'anna', grants: [{ may: ['write'] }] }));
   expect(await context()).toBeNull();
+});
+
+describe('new credentials', () => {
+  test('that were revoked are refused', async () => {
+    const { session, revocations } = stage();
+    await revocations.revoke({ viewerId: 'anna' });
+    expect(() => session.refresh(createViewer({ id: 'anna', grants: [{ may: ['read'] }] }))).toThrow(revoked());
+    expect(session.viewer).toBe(anna);
+  });
+
+  test('end the subscriptions that they do not permit', async () => {
+    const { session, follow } = stage();
+    const events = follow();
+    await events.next();
+    session.refresh(createViewer({ id: 'anna', grants: [{ may: ['write'] }] }));
+    expect(await rejectionOf(events.next())).toEqual(new ForbiddenError());
+  });
 });
 
 describe('a session that has ended', () => {
