@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path';
 import { createApiKey } from './access/api-keys.ts';
-import { type App, type AppOptions, createApp, renewStore } from './app/app.ts';
+import { type App, type AppOptions, createApp, createWorkerApp, renewStore } from './app/app.ts';
+import { createMetricsServer } from './app/meter.ts';
+import type { Started } from './app/started.ts';
 import { systemClock } from './clock.ts';
 import { type Config, loadConfig } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -12,7 +14,10 @@ import { codeOf } from './config/words.ts';
 import type { DeltaFormatter } from './delta/format.ts';
 import { DataDirectoryError, RedisStoreError } from './errors.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
+import { figuresOfWorkers } from './observability/prometheus.ts';
 import { packageVersion } from './version.ts';
+import { onStopAsked, tellStarted, workerNumber } from './workers/worker.ts';
+import { WorkerFailure, Workers } from './workers/workers.ts';
 
 /*
  * The command. Exit codes: 0 it ended as asked, 1 it failed, 2 it was started with something that cannot be used.
@@ -36,8 +41,10 @@ async function main(argv: readonly string[]): Promise<void> {
     return;
   }
   const logger = createLogger({ level: config.logLevel, format: config.logFormat });
-  exitOnSurprise(logger);
-  await serve(config, logger);
+  const worker = workerNumber();
+  const ownLogger = worker === undefined ? logger : logger.child({ worker });
+  exitOnSurprise(ownLogger);
+  await serve(config, ownLogger, worker);
 }
 
 /** The key to the standard error, for whom it is; its entry, which is no secret, where it can be put into a file. */
@@ -52,36 +59,60 @@ function printNewApiKey(argv: readonly string[]): boolean {
   return true;
 }
 
-async function serve(config: Config<DeltaFormatter>, logger: Logger): Promise<void> {
-  const app = build(config, logger);
+/** @param worker of which number this process is one; undefined: it serves alone, or is the primary of its workers. */
+async function serve(config: Config<DeltaFormatter>, logger: Logger, worker: number | undefined): Promise<void> {
+  const isPrimary = config.workers > 1 && worker === undefined;
   let isStopping = false;
   const stop = () => {
     isStopping = true;
     return app.stop();
   };
-  stopOnSignal(stop, logger, config.drainDelayMs + config.drainTimeoutMs + 5000);
+  // A worker gives up before its primary does.
+  const patienceMs = config.drainDelayMs + config.drainTimeoutMs + (isPrimary ? 7000 : 5000);
+  const onGivenUp = () => endAfter(stop(), { exitCode: 1, logger, patienceMs });
+  const app = isPrimary ? lead(config, logger, onGivenUp) : build(config, logger, worker);
+  stopOnSignal(stop, logger, patienceMs);
   try {
-    const { url, isReady } = await app.start();
+    const started = await app.start();
     if (isStopping) return;
-    const endpoint = new URL('/graphql', url).href;
-    const { configFile } = config;
-    const state = isReady ? 'ready' : 'listening';
-    logger.info(config.graphiql ? `${state}, GraphiQL is at ${endpoint}` : `${state} at ${endpoint}`, {
-      backend: config.backend,
-      ...(config.backend === 'lmdb' ? { dataDir: resolve(config.dataDir) } : {}),
-      configFile,
-    });
+    if (worker === undefined) announce(started, config, logger);
+    else tellStarted(started);
   } catch (error) {
     // The stop has cut the start short, and ends the process.
     if (isStopping) return;
     if (error instanceof RedisStoreError || error instanceof ConfigError) refuse(error);
+    // A worker that ended by itself has said why.
+    if (error instanceof WorkerFailure && error.exitCode) process.exit(error.exitCode);
+    if (error instanceof WorkerFailure) fail(error.message, 1);
     fail(startProblem(error, config) ?? (error instanceof Error && error.stack ? error.stack : String(error)), 1);
   }
 }
 
-function build(config: Config<DeltaFormatter>, logger: Logger): App {
+function announce({ url, isReady }: Started, config: Config<DeltaFormatter>, logger: Logger): void {
+  const endpoint = new URL('/graphql', url).href;
+  const { backend, configFile, workers } = config;
+  const state = isReady ? 'ready' : 'listening';
+  logger.info(config.graphiql ? `${state}, GraphiQL is at ${endpoint}` : `${state} at ${endpoint}`, {
+    backend,
+    ...(backend === 'lmdb' ? { dataDir: resolve(config.dataDir) } : {}),
+    ...(workers > 1 ? { workers } : {}),
+    configFile,
+  });
+}
+
+function lead(config: Config<DeltaFormatter>, logger: Logger, onGivenUp: () => void): Workers {
+  const { workers: count, metricsPort, redisTimeoutMs } = config;
+  const metrics =
+    metricsPort === null
+      ? undefined
+      : createMetricsServer({ ...config, metricsPort, figures: figuresOfWorkers(), logger });
+  return new Workers({ count, logger, metrics, startTimeoutMs: redisTimeoutMs + 60_000, onGivenUp });
+}
+
+function build(config: Config<DeltaFormatter>, logger: Logger, worker: number | undefined): App {
   const {
     configFile: _configFile,
+    workers: _workers,
     inTheirWords,
     deltaFormatter,
     timeProvider,
@@ -91,7 +122,7 @@ function build(config: Config<DeltaFormatter>, logger: Logger): App {
     ...options
   } = config;
   try {
-    return createApp({
+    return (worker === undefined ? createApp : createWorkerApp)({
       ...options,
       logger,
       // A name, or an object that was seen to have the method; more cannot be known before it is called.
@@ -125,23 +156,39 @@ function stopOnSignal(stop: () => Promise<void>, logger: Logger, patienceMs: num
     }
     firstAtMs = performance.now();
     logger.info('stopping', { signal });
-    setTimeout(() => {
-      logger.error('stopping took too long, gave up', { patienceMs });
-      process.exit(1);
-    }, patienceMs);
-    stop().then(
-      () => {
-        logger.info('stopped');
-        process.exit(0);
-      },
-      (error: unknown) => {
-        logger.error('stopping failed', { error });
-        process.exit(1);
-      },
-    );
+    endAfter(stop(), { exitCode: 0, logger, patienceMs });
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  // No second signal: a terminal has sent its own to both.
+  onStopAsked(() => {
+    if (firstAtMs === undefined) onSignal('SIGTERM');
+  });
+}
+
+/** How a process ends. */
+interface Ending {
+  /** When all went well. */
+  readonly exitCode: number;
+  readonly logger: Logger;
+  readonly patienceMs: number;
+}
+
+function endAfter(stopped: Promise<void>, { exitCode, logger, patienceMs }: Ending): void {
+  setTimeout(() => {
+    logger.error('stopping took too long, gave up', { patienceMs });
+    process.exit(1);
+  }, patienceMs);
+  stopped.then(
+    () => {
+      logger.info('stopped');
+      process.exit(exitCode);
+    },
+    (error: unknown) => {
+      logger.error('stopping failed', { error });
+      process.exit(1);
+    },
+  );
 }
 
 /** Whatever nobody expected leaves the process in a state that nobody can vouch for: say so once, and end. */

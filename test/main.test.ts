@@ -36,7 +36,7 @@ function withApp(body: string, args: readonly string[] = []): Command {
     join(dist, 'app/app.js'),
     `const url = 'http://127.0.0.1:4000';
      export const createApp = (options) => ({ start: async () => ({ url, isReady: true }), stop: async () => {}, ${body} });
-     export const renewStore = undefined;
+     export const [renewStore, createWorkerApp] = [];
      setInterval(() => {}, 1000);`,
   );
   return new Command(process.execPath, [join(dist, 'main.js'), ...args], { cwd: home });

@@ -54,13 +54,24 @@ export interface App extends AsyncDisposable {
  * when the data directory cannot be used.
  */
 export function createApp(options: AppOptions = {}): App {
+  return assemble(options, { isWorker: false });
+}
+
+/** The same in a worker of the command (src/workers/): its primary tells the metrics. */
+export function createWorkerApp(options: AppOptions): App {
+  return assemble(options, { isWorker: true });
+}
+
+function assemble(options: AppOptions, { isWorker }: { readonly isWorker: boolean }): App {
   const { logger: givenLogger, clock, deltaFormatter, authenticate, backend, ...values } = options;
   const own = typeof backend === 'object' && backend !== null ? backend : undefined;
   const config = completeOptions(own === undefined ? { ...values, backend } : values);
+  if (config.workers > 1)
+    throw new ConfigError('workers is for the command, which starts them: an app is one process.');
   const logger = givenLogger ?? createLogger({ level: config.logLevel, format: config.logFormat });
   const backendName = own === undefined ? config.backend : 'own';
   const tracer = createTracer({ ...config, backend: backendName, logger });
-  const meter = createMeter({ ...config, backend: backendName, logger, sources: () => ({ chord, server }) });
+  const meter = createMeter({ ...config, backend: backendName, logger, isWorker, sources: () => ({ chord, server }) });
   const observe = (store: Backend) => {
     const measured = meter?.measure(store) ?? store;
     return tracer?.trace(measured) ?? measured;

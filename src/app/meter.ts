@@ -6,7 +6,7 @@ import { ConfigError } from '../config/config-error.ts';
 import type { OptionValues } from '../config/table.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Labels, Metrics } from '../observability/metrics.ts';
-import { createPrometheus } from '../observability/prometheus.ts';
+import { createPrometheus, type Figures } from '../observability/prometheus.ts';
 import { MetricsServer } from '../server/reporting/metrics-server.ts';
 
 /** What the gauges are read from: the service and the server, as far as they tell. */
@@ -32,6 +32,8 @@ export interface MeterSources {
 export interface MeterOptions extends Pick<OptionValues, 'metricsHost' | 'metricsPort'> {
   readonly backend: Labels<'info'>['backend'];
   readonly logger: Logger;
+  /** Whether the primary tells the metrics, of all its workers. */
+  readonly isWorker: boolean;
   /** Asked whenever somebody looks, which nobody can before `listen`. */
   readonly sources: () => MeterSources;
 }
@@ -43,16 +45,16 @@ export interface Meter {
   measure(backend: Backend): Backend;
   onConnection(event: ConnectionEvent): void;
   /**
-   * @returns where the metrics are.
+   * @returns where the metrics are; undefined: with the primary.
    * @throws ConfigError when they cannot be there.
    */
-  listen(): Promise<string>;
+  listen(): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
 /** A meter begins to count at once, and tells nobody before `listen`. Undefined: there is no port, nothing is counted. */
 export function createMeter(options: MeterOptions): Meter | undefined {
-  const { metricsHost: host, metricsPort: port, backend, logger, sources } = options;
+  const { metricsPort: port, backend, isWorker, sources } = options;
   if (port === null) return undefined;
   const stats = () => sources().chord.stats();
   const prometheus = createPrometheus({
@@ -78,7 +80,7 @@ export function createMeter(options: MeterOptions): Meter | undefined {
     },
   });
   const { metrics } = prometheus;
-  const server = new MetricsServer({ prometheus, logger, host, port });
+  const server = isWorker ? undefined : createMetricsServer({ ...options, metricsPort: port, figures: prometheus });
   return {
     metrics,
     measure: (store) =>
@@ -91,6 +93,26 @@ export function createMeter(options: MeterOptions): Meter | undefined {
         onAnnouncement: (kind) => metrics.count('announcements', { kind }),
       }),
     onConnection: (event) => metrics.count('redisConnections', { event }),
+    listen: async () => {
+      if (server === undefined) prometheus.answerPrimary();
+      return server?.listen();
+    },
+    close: async () => server?.close(),
+  };
+}
+
+/** Where figures are told. */
+export interface FiguresOptions extends Pick<OptionValues, 'metricsHost'> {
+  readonly metricsPort: number;
+  readonly figures: Figures;
+  readonly logger: Logger;
+}
+
+/** One whose `listen` throws ConfigError when it cannot. */
+export function createMetricsServer(options: FiguresOptions): Pick<MetricsServer, 'listen' | 'close'> {
+  const { metricsHost: host, metricsPort: port, figures, logger } = options;
+  const server = new MetricsServer({ figures, logger, host, port });
+  return {
     listen: () =>
       server.listen().catch((error: unknown) => {
         const reason = error instanceof Error ? error.message : String(error);

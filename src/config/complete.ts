@@ -49,6 +49,12 @@ export function complete(given: readonly Given[]): OptionValues {
       `${label} is for the backend redis, and the backend is ${values.backend}. Set backend (${envName('backend')}, ${flagName('backend')}) to redis, or leave ${label} out.`,
     );
   }
+  if (values.workers > 1 && values.backend !== 'redis') {
+    const label = labelOf(given, 'workers');
+    throw new ConfigError(
+      `${label} is ${values.workers}, and several processes share the backend redis alone; the backend is ${values.backend}. Set backend (${envName('backend')}, ${flagName('backend')}) to redis, or leave ${label} out.`,
+    );
+  }
   for (const role of ['exporter', 'provider'] as const) {
     const url = role === 'exporter' ? 'webhookExportUrl' : 'webhookProviderUrl';
     assertTold(given, role, values[role] === 'webhook' && values[url] === null, url);

@@ -7,6 +7,12 @@ export const networkOptions = {
     description: 'Address to listen on; 0.0.0.0 is every IPv4 address of the machine.',
   }),
   port: option(integer(0, 65_535), { default: 4000, description: 'TCP port to listen on; 0 is any free one.' }),
+  workers: option(integer(1, 256), {
+    default: 1,
+    unit: 'processes',
+    description:
+      'How many processes serve the port, each of which uses one core; more than one need the backend redis (docs/deployment.md). For the command alone.',
+  }),
   tlsCertFile: option(orNone(text()), {
     default: null,
     description:

@@ -16,6 +16,8 @@ export interface Definition<Label extends string = string> {
   readonly labels: { readonly [L in Label]: readonly string[] };
   /** Upper bounds, of a histogram. */
   readonly buckets?: readonly number[];
+  /** How the figures of several workers become one. Absent: the sum. */
+  readonly ofWorkers?: 'first';
   /** Not all combinations of the labels mean something, so that none is shown before it happens. */
   readonly isSparse?: boolean;
 }
@@ -49,6 +51,7 @@ export const table = {
     type: 'gauge',
     help: 'Always 1; the label says where contexts are kept.',
     labels: { backend: ['lmdb', 'memory', 'redis', 'own'] },
+    ofWorkers: 'first',
   },
   writes: {
     name: 'chord_writes_total',

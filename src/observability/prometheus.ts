@@ -1,4 +1,12 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type PrometheusContentType,
+  Registry,
+} from 'prom-client';
 import {
   type CounterName,
   type Definition,
@@ -11,13 +19,19 @@ import {
   table,
 } from './metrics.ts';
 
-/** Metrics that Prometheus can read. */
-export interface Prometheus {
-  readonly metrics: Metrics;
+/** What Prometheus can read. */
+export interface Figures {
   /** Of what `text` says. */
   readonly contentType: string;
   /** All figures as they are, in the text format of Prometheus. */
   text(): Promise<string>;
+}
+
+/** Metrics that Prometheus can read. */
+export interface Prometheus extends Figures {
+  readonly metrics: Metrics;
+  /** From now on the primary of this worker (node:cluster) is answered when it asks for the figures. */
+  answerPrimary(): void;
 }
 
 /**
@@ -29,6 +43,8 @@ export interface Prometheus {
 export function createPrometheus(readings: Readings): Prometheus {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  // Of several workers; the average, which prom-client takes, hides one that has too much to do.
+  for (const name of eventLoopDelays) Object.assign(registry.getSingleMetric(name) ?? {}, { aggregator: 'max' });
   const counters = new Map<MetricName, Counter>();
   const histograms = new Map<MetricName, Histogram>();
   for (const name of Object.keys(table)) {
@@ -38,6 +54,7 @@ export function createPrometheus(readings: Readings): Prometheus {
     const common = {
       name: definition.name,
       help: definition.help,
+      aggregator: definition.ofWorkers ?? ('sum' as const),
       labelNames: Object.keys(definition.labels),
       registers: [registry],
     };
@@ -62,8 +79,29 @@ export function createPrometheus(readings: Readings): Prometheus {
     },
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    answerPrimary: () => {
+      AggregatorRegistry.setRegistries(registry);
+      listenAsAggregator();
+    },
   };
 }
+
+/** One that is made listens to what comes from the other side, from then on. */
+function listenAsAggregator(): AggregatorRegistry<PrometheusContentType> {
+  return new AggregatorRegistry();
+}
+
+/**
+ * The figures of all workers of this process together: sums, but for what a sum says nothing of.
+ *
+ * @throws when a worker does not answer within 5 s.
+ */
+export function figuresOfWorkers(): Figures {
+  const registry = listenAsAggregator();
+  return { contentType: registry.contentType, text: () => registry.clusterMetrics() };
+}
+
+const eventLoopDelays = ['', '_p50', '_p90', '_p99'].map((part) => `nodejs_eventloop_lag${part}_seconds`);
 
 /** A series that begins with its first event hides that event from `rate` and `increase`. */
 function startedAtZero(counter: Counter, { labels, isSparse = false }: Definition): Counter {

@@ -34,6 +34,7 @@ async function refusal(sources: Parameters<typeof load>[0]): Promise<string> {
 const defaults = {
   host: '127.0.0.1',
   port: 4000,
+  workers: 1,
   tlsCertFile: null,
   tlsKeyFile: null,
   trustedProxies: [],
@@ -421,6 +422,19 @@ describe('an option that needs another is refused without it, by the name that t
     // Another source may take it back.
     const none = name === 'redisPrefix' ? 'chord:' : 'none';
     await expect(load({ file, argv: [flag(name), none] })).resolves.toMatchObject({ backend: 'lmdb' });
+  });
+
+  test('several workers are refused for a backend of one process, and for an app, which is one', async () => {
+    const redis = ['--backend', 'redis', '--redis-url', 'redis://a'];
+    await expect(load({ argv: ['--workers', '3', ...redis] })).resolves.toMatchObject({ workers: 3 });
+    await expect(load({ env: { CHORD_WORKERS: '1' } })).resolves.toMatchObject({ workers: 1, backend: 'lmdb' });
+    expect(await refusal({ env: { CHORD_WORKERS: '2' } })).toBe(
+      'CHORD_WORKERS is 2, and several processes share the backend redis alone; the backend is lmdb. Set backend (CHORD_BACKEND, --backend) to redis, or leave CHORD_WORKERS out.',
+    );
+    expect(await refusal({ argv: ['--workers', '0'] })).toBe('--workers is 0; expected an integer from 1 to 256.');
+    expect(() => createApp({ workers: 2, backend: 'redis', redisUrl: 'redis://a' })).toThrow(
+      'workers is for the command',
+    );
   });
 
   test('the name is that of the source that counts', async () => {

@@ -2,11 +2,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from '../../observability/logger.ts';
-import type { Prometheus } from '../../observability/prometheus.ts';
+import type { Figures } from '../../observability/prometheus.ts';
 
 /** Where the metrics are, and what they say. */
 export interface MetricsServerOptions {
-  readonly prometheus: Prometheus;
+  readonly figures: Figures;
   readonly logger: Logger;
   readonly host: string;
   /** 0: any free one. */
@@ -20,7 +20,7 @@ const maxConnections = 32;
 const requestTimeoutMs = 10_000;
 const keepAliveTimeoutMs = 65_000;
 
-/** Serves the metrics of one process. It is started once and stopped once. */
+/** Serves the metrics of one process, or of its workers. It is started once and stopped once. */
 export class MetricsServer {
   readonly #options: MetricsServerOptions;
   readonly #http: Server;
@@ -72,10 +72,10 @@ export class MetricsServer {
       response.writeHead(405, { allow: 'GET, HEAD' }).end();
       return;
     }
-    const { prometheus, logger } = this.#options;
-    prometheus.text().then(
+    const { figures, logger } = this.#options;
+    figures.text().then(
       (text) => {
-        response.writeHead(200, { 'content-type': prometheus.contentType, 'cache-control': 'no-store' }).end(text);
+        response.writeHead(200, { 'content-type': figures.contentType, 'cache-control': 'no-store' }).end(text);
       },
       (error: unknown) => {
         logger.error('metrics cannot be told', { error });

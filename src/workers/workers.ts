@@ -1,0 +1,149 @@
+/**
+ * Several processes on one port: the primary, which is the process that was started, and its workers.
+ *
+ *     primary ── listens, hands each connection to the next worker (node:cluster) ── worker 1 ─┐
+ *        │                                                                           worker 2 ─┼─ Redis
+ *        └─ forks, replaces who dies, passes signals on, adds up the metrics         …        ─┘
+ *
+ * Each worker is the ordinary process: it reads the configuration, watches its files, has its own connections to Redis,
+ * and knows of the others only what Redis tells. The primary knows no contexts and keeps nothing: a worker may die at
+ * any moment, and when the primary dies all of them end. Threads would share neither port nor store either, and would
+ * end together.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Started } from '../app/started.ts';
+import type { Logger } from '../observability/logger.ts';
+import { afterEnd, noStreak } from './restarts.ts';
+import { type WorkerEnd, WorkerLife } from './worker.ts';
+
+/** What the primary does. */
+export interface WorkersOptions {
+  readonly count: number;
+  readonly logger: Logger;
+  /** A worker that does not serve after so long is killed. */
+  readonly startTimeoutMs: number;
+  /** The figures of all workers together. Absent: none are told. */
+  readonly metrics?: MetricsOfWorkers | undefined;
+  /** Called once, when workers do not start any more. */
+  readonly onGivenUp: () => void;
+}
+
+/** Where the figures are told. */
+export interface MetricsOfWorkers {
+  /** @returns where they are. */
+  listen(): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** A worker that ended before it served. It has said why itself, when it has an exit code. */
+export class WorkerFailure extends Error {
+  override readonly name = 'WorkerFailure';
+  readonly exitCode: number | null;
+
+  constructor({ exitCode, signal, error }: WorkerEnd) {
+    super(`A worker ended before it served: ${howOf({ exitCode, signal })}.`, { cause: error });
+    this.exitCode = exitCode;
+  }
+}
+
+/** The workers of this process. They are started once and stopped once. */
+export class Workers {
+  readonly #options: WorkersOptions;
+  readonly #lives = new Set<WorkerLife>();
+  readonly #places: Promise<void>[] = [];
+  readonly #stopping = new AbortController();
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+    // However this process ends, also one that hangs ends with it. Others notice by themselves, a moment later.
+    process.on('exit', () => {
+      for (const life of this.#lives) life.kill('SIGKILL');
+    });
+  }
+
+  /**
+   * Resolves when all of them serve. The first one alone: what is wrong is wrong for all, and is said once.
+   *
+   * @throws WorkerFailure when one ends before that, and what the metrics are refused with.
+   */
+  async start(): Promise<Started> {
+    const { count, metrics, logger } = this.#options;
+    const metricsUrl = await metrics?.listen();
+    if (metricsUrl !== undefined) logger.info(`metrics are at ${metricsUrl}`);
+    const first = await this.#first();
+    const others = await Promise.all(Array.from({ length: count - 1 }, () => this.#first()));
+    return { ...first, isReady: [first, ...others].every(({ isReady }) => isReady) };
+  }
+
+  /**
+   * Stops all, in the time that each of them takes.
+   *
+   * @throws when one did not end as it should.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort();
+    const lives = [...this.#lives];
+    for (const life of lives) life.askToStop();
+    const ends = await Promise.all(lives.map(({ ended }) => ended));
+    await Promise.all([...this.#places, this.#options.metrics?.close()]);
+    // One that does not serve yet may not even know what to do with a signal, and has nothing to finish.
+    const bad = ends.filter(({ exitCode }, index) => exitCode !== 0 && lives[index]?.hasServed === true);
+    if (bad.length > 0) throw new Error(`Of ${lives.length} workers ${bad.length} did not stop: ${howOf(bad[0])}.`);
+  }
+
+  /** The first worker of a new place. */
+  async #first(): Promise<Started> {
+    const life = this.#fork();
+    const started = await life.started;
+    if (started === undefined) throw new WorkerFailure(await life.ended);
+    this.#places.push(this.#keepFilled(life));
+    return started;
+  }
+
+  #fork(): WorkerLife {
+    if (this.#stopping.signal.aborted) throw new Error('The workers were stopped.');
+    const life = new WorkerLife(this.#options.startTimeoutMs);
+    this.#lives.add(life);
+    // Neither rejects.
+    void life.started.then((started) => {
+      if (started !== undefined) this.#options.logger.info('worker serves', { worker: life.number, pid: life.pid });
+    });
+    void life.ended.then(() => this.#lives.delete(life));
+    return life;
+  }
+
+  /** Replaces the worker of one place, and the one after it. */
+  async #keepFilled(first: WorkerLife): Promise<void> {
+    const { logger, onGivenUp } = this.#options;
+    const { signal } = this.#stopping;
+    let streak = noStreak;
+    for (let life = first; ; life = this.#fork()) {
+      const { lifeMs, error, ...how } = await life.ended;
+      if (signal.aborted) return;
+      const next = afterEnd(streak, { hasServed: life.hasServed, lifeMs });
+      const about = { worker: life.number, ...how, ...(error && { error }) };
+      if (next.kind === 'giveUp') {
+        logger.error('workers do not start any more, all of them end', about);
+        onGivenUp();
+        return;
+      }
+      // Somebody has stopped it, and gets a new one.
+      const isAsked = how.exitCode === 0;
+      logger[isAsked ? 'info' : 'error']('worker ended, another takes its place', { ...about, afterMs: next.afterMs });
+      streak = next.streak;
+      // Keeps the process, also when no worker is left.
+      await sleep(next.afterMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+    }
+  }
+}
+
+function howOf(end: Pick<WorkerEnd, 'exitCode' | 'signal'> | undefined): string {
+  return end?.signal == null ? `exit code ${end?.exitCode}` : `ended by ${end.signal}`;
+}
