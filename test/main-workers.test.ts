@@ -157,12 +157,10 @@ describe('two workers', () => {
 
   test('end with their primary, however that ends', async () => {
     const command = chord();
-    const endpoint = await command.endpoint();
-    const pids = workersOf(command).map(({ pid }) => pid);
+    await command.endpoint();
     command.kill('SIGKILL');
-    await command.exit;
-    await until('the workers to be gone', () => pids.every((pid) => !isAlive(pid)));
-    await expect(fetch(endpoint)).rejects.toThrow('fetch failed');
+    // As long as one of them lives it holds the output open.
+    expect(await soon('the end of all', command.exit)).toBe('SIGKILL');
   });
 
   test('one that does not stop is waited for, and then ended with its primary', async () => {
@@ -171,19 +169,10 @@ describe('two workers', () => {
     const [, hung] = workersOf(command);
     process.kill(hung?.pid ?? 0, 'SIGSTOP');
     command.kill('SIGTERM');
-    expect(await soon('the end', command.exit)).toBe(1);
+    expect(await soon('the end of all', command.exit)).toBe(1);
     expect(command.stdout).toContain('stopping took too long, gave up');
-    await until('it to be gone', () => !isAlive(hung?.pid ?? 0));
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
 
 test('the metrics of all are read in one place, each once', async () => {
   const command = chord({ CHORD_METRICS_PORT: '0' });
