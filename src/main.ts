@@ -101,12 +101,12 @@ function announce({ url, isReady }: Started, config: Config<DeltaFormatter>, log
 }
 
 function lead(config: Config<DeltaFormatter>, logger: Logger, onGivenUp: () => void): Workers {
-  const { workers: count, metricsPort, redisTimeoutMs } = config;
+  const { workers: count, metricsPort, redisTimeoutMs, workerTimeoutMs } = config;
   const metrics =
     metricsPort === null
       ? undefined
       : createMetricsServer({ ...config, metricsPort, figures: figuresOfWorkers(), logger });
-  return new Workers({ count, logger, metrics, startTimeoutMs: redisTimeoutMs + 60_000, onGivenUp });
+  return new Workers({ count, logger, metrics, startTimeoutMs: redisTimeoutMs + 60_000, workerTimeoutMs, onGivenUp });
 }
 
 function build(config: Config<DeltaFormatter>, logger: Logger, worker: number | undefined): App {

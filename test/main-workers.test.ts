@@ -122,7 +122,7 @@ describe('two workers', () => {
     process.kill(victim?.pid ?? 0, 'SIGKILL');
     await until('another worker', () => workersOf(command).length === 3);
     expect(linesOf(command, 'worker ended, another takes its place')).toMatchObject([
-      { level: 'error', worker: victim?.number, signal: 'SIGKILL', exitCode: null },
+      { level: 'error', worker: victim?.number, signal: 'SIGKILL', exitCode: null, hung: false },
     ]);
     await until('it serves as well', async () => {
       await ask(endpoint, '{ __typename }');
@@ -131,6 +131,23 @@ describe('two workers', () => {
     expect(await write(endpoint, 1)).toEqual(written);
     for (const { results } of followers) {
       await until('the write', () => JSON.stringify(results.all).includes('"version":1'));
+    }
+    await stop(command);
+  });
+
+  test('one that hangs is killed and replaced', async () => {
+    const command = chord({ CHORD_WORKER_TIMEOUT_MS: '3000' });
+    const endpoint = await command.endpoint();
+    const [hung] = workersOf(command);
+    process.kill(hung?.pid ?? 0, 'SIGSTOP');
+    await until('its end', () => linesOf(command, 'worker ended, another takes its place').length > 0);
+    expect(linesOf(command, 'worker ended, another takes its place')).toMatchObject([
+      { level: 'error', worker: hung?.number, hung: true },
+    ]);
+    await until('another worker', () => workersOf(command).length === 3);
+    // Whoever is next.
+    for (let asked = 0; asked < 4; asked++) {
+      expect((await ask(endpoint, '{ __typename }')).data).toEqual({ __typename: 'Query' });
     }
     await stop(command);
   });

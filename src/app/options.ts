@@ -14,6 +14,8 @@ export interface AppOptions extends Omit<ChordOptions, 'backend' | 'exporter' | 
   readonly dataDir?: string | undefined;
   /** Of the command, which starts so many processes; an app is one, and more than 1 is refused. Default 1. */
   readonly workers?: number | undefined;
+  /** Of the command: after how long a worker that hangs is killed, in ms. Default 30 s. */
+  readonly workerTimeoutMs?: number | undefined;
   /** Weight of the states and deltas that the backends `lmdb` and `redis` keep in memory, in bytes. Default 64 MiB. */
   readonly cacheBytes?: number | undefined;
   /** The Redis of the backend `redis`: `redis://host`, one of the other forms of docs/operations.md, or nodes of a Cluster. */

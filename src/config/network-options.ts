@@ -1,4 +1,4 @@
-import { integer, networks, option, orNone, text } from './kinds.ts';
+import { integer, maxTimerMs, networks, option, orNone, text } from './kinds.ts';
 
 /** The part of the table that says where the server listens, and what it believes of those that stand before it. */
 export const networkOptions = {
@@ -12,6 +12,11 @@ export const networkOptions = {
     unit: 'processes',
     description:
       'How many processes serve the port, each of which uses one core; more than one need the backend redis (docs/deployment.md). For the command alone.',
+  }),
+  workerTimeoutMs: option(integer(1, maxTimerMs()), {
+    default: 30_000,
+    unit: 'ms',
+    description: 'A worker that hangs for so long is killed, and another takes its place.',
   }),
   tlsCertFile: option(orNone(text()), {
     default: null,

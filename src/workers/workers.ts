@@ -3,7 +3,7 @@
  *
  *     primary ── listens, hands each connection to the next worker (node:cluster) ── worker 1 ─┐
  *        │                                                                           worker 2 ─┼─ Redis
- *        └─ forks, replaces who dies, passes signals on, adds up the metrics         …        ─┘
+ *        └─ forks, replaces who dies or hangs, passes signals on, adds up metrics    …        ─┘
  *
  * Each worker is the ordinary process: it reads the configuration, watches its files, has its own connections to Redis,
  * and knows of the others only what Redis tells. The primary knows no contexts and keeps nothing: a worker may die at
@@ -14,14 +14,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Started } from '../app/started.ts';
 import type { Logger } from '../observability/logger.ts';
 import { afterEnd, noStreak } from './restarts.ts';
-import { type WorkerEnd, WorkerLife } from './worker.ts';
+import { type Patience, type WorkerEnd, WorkerLife } from './worker-life.ts';
 
 /** What the primary does. */
-export interface WorkersOptions {
+export interface WorkersOptions extends Patience {
   readonly count: number;
   readonly logger: Logger;
-  /** A worker that does not serve after so long is killed. */
-  readonly startTimeoutMs: number;
   /** The figures of all workers together. Absent: none are told. */
   readonly metrics?: MetricsOfWorkers | undefined;
   /** Called once, when workers do not start any more. */
@@ -58,7 +56,7 @@ export class Workers {
     this.#options = options;
     // However this process ends, also one that hangs ends with it. Others notice by themselves, a moment later.
     process.on('exit', () => {
-      for (const life of this.#lives) life.kill('SIGKILL');
+      for (const life of this.#lives) life.kill();
     });
   }
 
@@ -108,7 +106,7 @@ export class Workers {
 
   #fork(): WorkerLife {
     if (this.#stopping.signal.aborted) throw new Error('The workers were stopped.');
-    const life = new WorkerLife(this.#options.startTimeoutMs);
+    const life = new WorkerLife(this.#options);
     this.#lives.add(life);
     // Neither rejects.
     void life.started.then((started) => {

@@ -35,6 +35,7 @@ const defaults = {
   host: '127.0.0.1',
   port: 4000,
   workers: 1,
+  workerTimeoutMs: 30_000,
   tlsCertFile: null,
   tlsKeyFile: null,
   trustedProxies: [],
