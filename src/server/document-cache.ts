@@ -14,20 +14,22 @@ const maxTotalLength = 128 * 1024;
  */
 export class DocumentCache {
   /** The one used last comes last. */
-  readonly #documents = new Map<string, DocumentNode>();
+  readonly #documents = new Map<string, Kept>();
   #totalLength = 0;
 
   get(text: string): DocumentNode | undefined {
-    const document = this.#documents.get(text);
-    if (document === undefined) return undefined;
-    this.#documents.delete(text);
-    this.#documents.set(text, document);
-    return document;
+    return this.#use(text)?.document;
+  }
+
+  /** The same of a document that was validated, and that may run: with these rules it always may. */
+  valid(text: string): DocumentNode | undefined {
+    const kept = this.#use(text);
+    return kept?.isValid === true ? kept.document : undefined;
   }
 
   set(text: string, document: DocumentNode): void {
     if (text.length > maxLength || this.#documents.has(text)) return;
-    this.#documents.set(text, document);
+    this.#documents.set(text, { document, isValid: false });
     this.#totalLength += text.length;
     for (const oldest of this.#documents.keys()) {
       if (this.#totalLength <= maxTotalLength) return;
@@ -38,18 +40,38 @@ export class DocumentCache {
   delete(text: string): void {
     if (this.#documents.delete(text)) this.#totalLength -= text.length;
   }
+
+  /** Says what validation found of the document, which is forgotten when it is not valid. */
+  judge(document: DocumentNode, isValid: boolean): void {
+    const text = document.loc?.source.body ?? '';
+    const kept = this.#documents.get(text);
+    if (kept?.document !== document) return;
+    if (isValid) kept.isValid = true;
+    else this.delete(text);
+  }
+
+  #use(text: string): Kept | undefined {
+    const kept = this.#documents.get(text);
+    if (kept === undefined) return undefined;
+    this.#documents.delete(text);
+    this.#documents.set(text, kept);
+    return kept;
+  }
+}
+
+interface Kept {
+  readonly document: DocumentNode;
+  isValid: boolean;
 }
 
 /** For yoga: what does not parse, or is not valid, is no text that comes again. */
 export const noErrorCache = { get: () => undefined, set: () => undefined };
 
-/** Keeps documents that are not valid out of the cache. */
-export function forgetInvalid(documents: DocumentCache): Plugin {
+/** Tells the cache which of its documents are valid. */
+export function noteValidity(documents: DocumentCache): Plugin {
   return {
     onValidate: ({ params: { documentAST } }) => {
-      return ({ valid }) => {
-        if (!valid) documents.delete(documentAST.loc?.source.body ?? '');
-      };
+      return ({ valid }) => documents.judge(documentAST, valid);
     },
   };
 }

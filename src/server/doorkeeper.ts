@@ -41,6 +41,12 @@ export interface Admission {
   readonly reports: ReportVerbs;
 }
 
+/** What the transport hands to yoga of a request. */
+export interface Entering extends Recorded {
+  /** Of one whose viewer was let in already, or refused; not to be asked again. */
+  readonly admission?: Promise<Admission> | undefined;
+}
+
 /** Lets viewers in, over every transport: finds out who they are, once for a request or a WebSocket. */
 export class Doorkeeper {
   readonly #options: DoorkeeperOptions;
@@ -102,16 +108,16 @@ export class Doorkeeper {
   }
 
   /** Answers requests of nobody before their bodies are read. */
-  get plugin(): Plugin<object, Recorded> {
+  get plugin(): Plugin<object, Entering> {
     const { graphiql } = this.#options;
     return {
-      onRequest: async ({ request, fetchAPI, endResponse, serverContext: { record } }) => {
+      onRequest: async ({ request, fetchAPI, endResponse, serverContext: { record, admission: begun } }) => {
         const { isOpen } = this.#options.authenticator;
         if (isOpen && record !== undefined) record.viewerId = anonymous.id;
         // A preflight has no credentials (WHATWG Fetch, 4.8).
         if (isOpen || request.method === 'OPTIONS') return;
         try {
-          const admission = await this.admit(credentialsOf(request));
+          const admission = await (begun ?? this.admit(credentialsOf(request)));
           this.#admitted.set(request, admission);
           if (record !== undefined) record.viewerId = admission.session.viewer.id;
         } catch (error) {
@@ -148,10 +154,10 @@ export class Doorkeeper {
   }
 }
 
-/** The headers of an upgrade, and the payload of `connection_init`. */
-export function credentialsOfSocket(
+/** The headers of a request, and of an upgrade also the payload of `connection_init`. */
+export function credentialsIn(
   { headers }: IncomingMessage,
-  connectionParams: Readonly<Record<string, unknown>> | undefined,
+  connectionParams?: Readonly<Record<string, unknown>>,
 ): Credentials {
   const header = (name: string) => {
     const value = headers[name];

@@ -10,9 +10,13 @@ import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { ChordService } from '../service/service.ts';
+import { DocumentCache } from './document-cache.ts';
 import { Doorkeeper } from './doorkeeper.ts';
+import { createExecute } from './execution.ts';
+import { handleElsewhere } from './http/elsewhere.ts';
 import { clientOf, trustedNetworks } from './http/forwarded.ts';
 import { handleHealth } from './http/health.ts';
+import { Lane } from './http/lane.ts';
 import { Listener } from './http/listener.ts';
 import { Origins, OwnNames } from './http/origin.ts';
 import type { Certificate } from './http/tls.ts';
@@ -68,6 +72,8 @@ export interface ServerOptions extends QueryLimits, QuotaLimits {
   readonly metrics?: Metrics | undefined;
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
+  /** Whether plain requests take the short way (lane.ts), by which they are answered the same. Default true. */
+  readonly hasLane?: boolean | undefined;
 }
 
 /** What a server has to do at the moment. */
@@ -83,6 +89,8 @@ export class ChordServer {
   readonly #listener: Listener;
   readonly #doorkeeper: Doorkeeper;
   readonly #yoga: Yoga;
+  /** Undefined: everything goes through yoga. */
+  readonly #lane: Lane | undefined;
   readonly #webSockets: WebSocketTransport;
   readonly #streams: EventStreams;
   readonly #requests: Requests;
@@ -114,7 +122,11 @@ export class ChordServer {
     this.#streams = new EventStreams(roster, this.#trusted);
     const isPrivate = options.authenticator.isOpen && isLoopback(options.host);
     this.#ownNames = isPrivate ? new OwnNames(options.host, options.corsOrigins) : undefined;
+    const documents = new DocumentCache();
+    const execute = createExecute({ limits: options, quotas, tracing: options.tracing });
     this.#yoga = createGraphQLServer({
+      documents,
+      execute,
       doorkeeper,
       requests: this.#requests,
       formatDelta: (delta) => options.chord.formatDelta(delta),
@@ -128,6 +140,8 @@ export class ChordServer {
       trustedDocuments: options.trustedDocuments,
       onFollow: this.#deliveries?.over('sse'),
     });
+    const parts = { ...options, yoga: this.#yoga, doorkeeper, quotas, documents, execute, origins: this.#origins };
+    this.#lane = options.hasLane === false ? undefined : new Lane(parts);
     this.#webSockets = new WebSocketTransport({
       yoga: this.#yoga,
       doorkeeper,
@@ -156,6 +170,11 @@ export class ChordServer {
       connections: { http: this.#listener.connections.size, websocket: this.#webSockets.connections },
       subscriptions: this.#deliveries?.open ?? { websocket: 0, sse: 0 },
     };
+  }
+
+  /** How many requests took the short way. */
+  get laneAnswers(): number {
+    return this.#lane?.answered ?? 0;
   }
 
   get stats(): ServerStats {
@@ -251,25 +270,18 @@ export class ChordServer {
       response.writeHead(full.status, { 'content-type': json, connection: 'close' }).end(full.body);
       return;
     }
-    if (!URL.canParse(request.url ?? '', `http://${request.headers.host ?? 'localhost'}`)) {
-      response.writeHead(400, { 'content-type': 'text/plain' }).end('The request target or the Host header is no URL.');
-      return;
-    }
-    if (request.url === '/') {
-      response.writeHead(302, { location: endpoint }).end();
-      return;
-    }
-    if (request.url?.split('?', 1)[0] !== endpoint) {
-      response.writeHead(404, { 'content-type': 'text/plain' }).end(`There is only ${endpoint}, /live and /ready.`);
-      return;
-    }
+    if (handleElsewhere(request, response, endpoint)) return;
     const refusal = this.#foreignness(request);
     if (refusal !== undefined) {
       record.refuse('FORBIDDEN');
       response.writeHead(refusal.status, { 'content-type': json }).end(refusal.body);
       return;
     }
-    const answered = record.run(() => this.#yoga(request, response, { record }));
+    const answered = record.run(() =>
+      this.#lane?.takes(request) === true
+        ? this.#lane.answer({ request, response, record })
+        : this.#yoga(request, response, { record }),
+    );
     Promise.resolve(answered).catch((error: unknown) => {
       record.refuse('INTERNAL_SERVER_ERROR');
       record.logger.error('unexpected error', { error });

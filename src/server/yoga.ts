@@ -1,10 +1,11 @@
-import { execute, GraphQLError } from 'graphql';
+import { GraphQLError } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { RequestScope } from '../graphql/request.ts';
 import { schema } from '../graphql/schema.ts';
 import type { Tracing } from '../observability/tracing.ts';
-import { DocumentCache, forgetInvalid, noErrorCache } from './document-cache.ts';
-import type { Doorkeeper } from './doorkeeper.ts';
+import { type DocumentCache, noErrorCache, noteValidity } from './document-cache.ts';
+import type { Doorkeeper, Entering } from './doorkeeper.ts';
+import type { Execute } from './execution.ts';
 import { type Sinking, sharedSubscribe } from './fanout/subscribe.ts';
 import { useGraphiQL } from './graphiql.ts';
 import { type Origins, refuseForms } from './http/origin.ts';
@@ -13,8 +14,8 @@ import type { Quotas } from './limits/quotas.ts';
 import { type TrustedDocuments, useTrustedDocuments } from './limits/trusted-documents.ts';
 import { maskError } from './mask-error.ts';
 import type { FollowHook } from './reporting/deliveries.ts';
-import type { Recorded, Requests } from './reporting/requests.ts';
-import { traceOperations } from './reporting/traced-operations.ts';
+import type { Requests } from './reporting/requests.ts';
+import { traceSubscriptions } from './reporting/traced-operations.ts';
 import type { EventStreams } from './sse.ts';
 import { refuseConditionalRoots } from './subscription-root.ts';
 
@@ -30,6 +31,8 @@ export interface YogaOptions {
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
   readonly streams: EventStreams;
+  readonly documents: DocumentCache;
+  readonly execute: Execute;
   readonly graphiql: boolean;
   readonly maxRequestBytes: number;
   readonly limits: QueryLimits;
@@ -42,7 +45,7 @@ export interface YogaOptions {
 }
 
 /** What the transports hand to yoga beside the request. A WebSocket brings its scope along. */
-export interface TransportContext extends Recorded, Sinking {
+export interface TransportContext extends Entering, Sinking {
   readonly scope?: RequestScope | undefined;
   /** What subscriptions are counted by: a WebSocket. */
   readonly connection?: object | undefined;
@@ -58,6 +61,8 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
     requests,
     tracing,
     streams,
+    documents,
+    execute,
     graphiql,
     maxRequestBytes,
     limits,
@@ -66,7 +71,6 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
     trustedDocuments,
     onFollow,
   } = options;
-  const documents = new DocumentCache();
   return createYoga<TransportContext, RequestScope>({
     schema,
     graphqlEndpoint: endpoint,
@@ -88,28 +92,33 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
     plugins: [
       requests.plugin,
       doorkeeper.plugin,
-      useGraphQLJs(options.formatDelta),
+      useExecutors(execute, options.formatDelta),
       refuseForms,
       refuseBrokenParameters,
       limitQueries(limits),
       ...(trustedDocuments === undefined ? [] : [useTrustedDocuments(trustedDocuments)]),
       quotas.plugin((request) => doorkeeper.admissionOf(request).session.viewer.id),
       refuseConditionalRoots,
-      ...(tracing === undefined ? [] : [traceOperations(tracing)]),
-      forgetInvalid(documents),
+      ...(tracing === undefined ? [] : [traceSubscriptions(tracing)]),
+      noteValidity(documents),
       streams.plugin,
       ...(graphiql ? [useGraphiQL(endpoint, doorkeeper.isOpen ? 'WS' : 'SSE')] : []),
     ],
   });
 }
 
-/** The reference executor: yoga's own takes a value with a key `then` for a promise, also a state. */
-function useGraphQLJs(formatDelta: YogaOptions['formatDelta']): Plugin {
+/** The executor that all share, and for subscriptions one that tells many the same. */
+function useExecutors(execute: Execute, formatDelta: YogaOptions['formatDelta']): Plugin {
   const subscribe = sharedSubscribe(formatDelta);
   return {
     onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
     onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
   };
+}
+
+/** For a client that has cut its request off, and hears nothing any more: for the records. */
+export function endsEarly(): GraphQLError {
+  return new GraphQLError('The request ends early.', { extensions: { http: { status: 400 } } });
 }
 
 /** Parameters of a URL that are no JSON; yoga takes them for a failure of its own. */
@@ -120,9 +129,7 @@ const refuseBrokenParameters: Plugin = {
       try {
         return await requestParser(request);
       } catch (error) {
-        // The client has cut its request off, and hears nothing any more.
-        if (request.signal.aborted)
-          throw new GraphQLError('The request ends early.', { extensions: { http: { status: 400 } } });
+        if (request.signal.aborted) throw endsEarly();
         if (!(error instanceof SyntaxError)) throw error;
         throw new GraphQLError('Variables and extensions must be JSON.', { extensions: { http: { status: 400 } } });
       }

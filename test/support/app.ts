@@ -5,7 +5,9 @@ import { type ChordOptions, createService } from '../../src/chord.ts';
 import { systemClock } from '../../src/clock.ts';
 import { completeOptions } from '../../src/config/complete.ts';
 import type { Logger } from '../../src/observability/logger.ts';
+import { DocumentCache } from '../../src/server/document-cache.ts';
 import { Doorkeeper } from '../../src/server/doorkeeper.ts';
+import { createExecute } from '../../src/server/execution.ts';
 import { trustedNetworks } from '../../src/server/http/forwarded.ts';
 import { Origins } from '../../src/server/http/origin.ts';
 import { Quotas } from '../../src/server/limits/quotas.ts';
@@ -98,7 +100,11 @@ export function openGraphQL(
   const logger = new RecordingLogger();
   const roster = new Roster(systemClock);
   const about = { version: '0', backend: 'memory' };
+  const limits = completeOptions({});
+  const quotas = new Quotas(limits, systemClock);
   const yoga = createGraphQLServer({
+    documents: new DocumentCache(),
+    execute: createExecute({ limits, quotas }),
     doorkeeper: new Doorkeeper({
       chord,
       authenticator: openToAll,
@@ -114,8 +120,8 @@ export function openGraphQL(
     graphiql: false,
     maxRequestBytes: given.maxRequestBytes ?? 8_388_608,
     origins: new Origins([]),
-    quotas: new Quotas(completeOptions({}), systemClock),
-    limits: completeOptions({}),
+    quotas,
+    limits,
   });
   const send: GraphQLHarness['post'] = async (body, headers = {}) => {
     const response = await yoga.fetch('http://chord.test/graphql', {

@@ -32,13 +32,26 @@ export class Origins {
   readonly cors: NonNullable<YogaServerOptions<object, object>['cors']> = (request: Request) => {
     const origin = request.headers.get('origin');
     if (origin === null || !this.#isListed(origin)) return false;
-    return { origin: [origin], credentials: false, exposedHeaders: ['Retry-After', 'X-Request-Id'], maxAge: 3_600 };
+    return { origin: [origin], credentials: false, exposedHeaders, maxAge: maxAgeSeconds };
   };
+
+  /** The same as the headers that yoga makes of it, for a request that asks for no others. */
+  corsHeaders(origin: string | undefined): Readonly<Record<string, string>> | undefined {
+    if (origin === undefined || !this.#isListed(origin)) return undefined;
+    return {
+      'access-control-allow-origin': origin,
+      'access-control-expose-headers': exposedHeaders.join(', '),
+      'access-control-max-age': String(maxAgeSeconds),
+    };
+  }
 
   #isListed(origin: string): boolean {
     return this.#allowed.has('*') || this.#allowed.has(origin);
   }
 }
+
+const exposedHeaders = ['Retry-After', 'X-Request-Id'];
+const maxAgeSeconds = 3_600;
 
 /**
  * Whether the page came from the server itself. What did not come by TLS may have done so as far as a proxy that is not

@@ -39,7 +39,7 @@ export interface QueryLimits {
 /** A document nested so deep is no mistake of a person's; parser and validator recurse. */
 const maxNesting = 500;
 
-/** Enforces the limits. */
+/** Enforces the limits, but for those of what is executed once (execution.ts). */
 export function limitQueries(limits: QueryLimits): Plugin {
   return {
     onParse: ({ parseFn, setParseFn }) => {
@@ -59,11 +59,6 @@ export function limitQueries(limits: QueryLimits): Plugin {
         if (depth > limits.maxQueryDepth) return [limitError('maxQueryDepth', limits.maxQueryDepth, depth)];
         return validateFn(...args);
       });
-    },
-    onExecute: ({ args, executeFn, setExecuteFn, setResultAndStopExecution }) => {
-      const refusal = refuseCost(args, limits.maxQueryCost);
-      if (refusal !== undefined) return setResultAndStopExecution(refusal);
-      setExecuteFn((given) => inTime(() => executeFn(given), args, limits.queryTimeoutMs));
     },
     onSubscribe: ({ args, subscribeFn, setSubscribeFn, setResultAndStopExecution }) => {
       const refusal = refuseCost(args, limits.maxQueryCost);
@@ -112,9 +107,11 @@ function assertSmall(source: Source, maxTokens: number): void {
 const opening = new Set<string>([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
 const closing = new Set<string>([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
 
-type Refusal = { readonly errors: readonly GraphQLError[] };
+/** What an operation is answered that does not run, or is no longer waited for. */
+export type Refusal = { readonly errors: readonly GraphQLError[] };
 
-function refuseCost(args: ExecutionArgs, max: number): Refusal | undefined {
+/** Undefined: it costs no more than it may. */
+export function refuseCost(args: ExecutionArgs, max: number): Refusal | undefined {
   const { schema, document, operationName, variableValues: variables } = args;
   const cost = costOf(schema, document, { operationName, variables });
   return cost > max ? { errors: [limitError('maxQueryCost', max, cost)] } : undefined;
@@ -124,7 +121,7 @@ function refuseCost(args: ExecutionArgs, max: number): Refusal | undefined {
  * What the operation answers, or after `timeoutMs` that it was not done. It goes on all the same: a write that was
  * begun is stored or not by its own rules, and stopping in between could only leave that unsaid.
  */
-function inTime<T>(run: () => T | Promise<T>, args: ExecutionArgs, timeoutMs: number): T | Promise<T | Refusal> {
+export function inTime<T>(run: () => T | Promise<T>, args: ExecutionArgs, timeoutMs: number): T | Promise<T | Refusal> {
   const running = run();
   if (!(running instanceof Promise)) return running;
   const startMs = performance.now();

@@ -65,7 +65,7 @@ export class Quotas {
     return retryAfterMs === undefined ? undefined : this.#tooFast('requestsPerSecond', retryAfterMs);
   }
 
-  /** @param viewerIdOf whose an HTTP request is; a WebSocket calls `request` itself. */
+  /** @param viewerIdOf whose an HTTP request is; the lane and a WebSocket call `request` themselves. */
   plugin(viewerIdOf: (request: Request) => string): Plugin {
     return {
       onParams: async ({ request }) => {
@@ -73,10 +73,6 @@ export class Quotas {
         const refusal = await this.request(viewerIdOf(request));
         if (refusal !== undefined) throw refusal;
       },
-      onExecute: ({ args, setResultAndStopExecution }) =>
-        this.#write(args)?.then((refusal) => {
-          if (refusal !== undefined) setResultAndStopExecution({ errors: [refusal] });
-        }),
       onSubscribe: ({ args, setResultAndStopExecution }) => {
         const asked = askedBy(args);
         const refusal = this.#refuseSubscription(asked);
@@ -93,8 +89,8 @@ export class Quotas {
     };
   }
 
-  /** Undefined: it need not be counted. */
-  #write(args: ExecutionArgs): Promise<GraphQLError | undefined> | undefined {
+  /** Counts the writes of an operation. Answers the refusal when they come too fast; undefined: there is none to count. */
+  write(args: ExecutionArgs): Promise<GraphQLError | undefined> | undefined {
     const writes = this.#writes === undefined ? 0 : writesOf(args.document, args.operationName);
     if (writes === 0) return undefined;
     return this.#writes

@@ -3,20 +3,16 @@ import type { Plugin } from 'graphql-yoga';
 import { inSpan, type SpanError, type SpanStart, type Tracing } from '../../observability/tracing.ts';
 import { toSpanError } from './request-record.ts';
 
-/**
- * Makes each operation that runs a piece of its request's trace, over every transport. A subscription's ends when it is
- * accepted.
- */
-export function traceOperations(tracing: Tracing): Plugin {
+/** Makes each subscription a piece of its request's trace, over every transport. It ends when it is accepted. */
+export function traceSubscriptions(tracing: Tracing): Plugin {
   return {
-    onExecute: ({ executeFn, setExecuteFn }) =>
-      setExecuteFn((args) => traced(tracing, args, async () => executeFn(args))),
     onSubscribe: ({ subscribeFn, setSubscribeFn }) =>
-      setSubscribeFn((args) => traced(tracing, args, async () => subscribeFn(args))),
+      setSubscribeFn((args) => traceOperation(tracing, args, async () => subscribeFn(args))),
   };
 }
 
-function traced(tracing: Tracing, args: ExecutionArgs, run: () => Promise<unknown>): Promise<unknown> {
+/** Makes an operation that runs a piece of its request's trace. */
+export function traceOperation<T>(tracing: Tracing, args: ExecutionArgs, run: () => Promise<T>): Promise<T> {
   return inSpan(tracing, run, { start: startOf(args), explain: toSpanError, judge });
 }
 

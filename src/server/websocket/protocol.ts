@@ -6,7 +6,7 @@ import { missing } from '../../access/refusals.ts';
 import { BackendUnavailableError, type ChordError, UnauthenticatedError } from '../../errors.ts';
 import type { RequestScope } from '../../graphql/request.ts';
 import { type LimitName, type RefusalCode, toRefusalCode } from '../../observability/refusal-codes.ts';
-import { type Admission, credentialsOfSocket, type Doorkeeper } from '../doorkeeper.ts';
+import { type Admission, credentialsIn, type Doorkeeper } from '../doorkeeper.ts';
 import type { ResultSink } from '../fanout/shared-results.ts';
 import type { Client } from '../http/forwarded.ts';
 import type { Quotas } from '../limits/quotas.ts';
@@ -105,7 +105,7 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
       const end = ({ code, message }: ChordError) =>
         extra.close(CloseCode.Forbidden, message, { code: toRefusalCode(code) });
       try {
-        extra.admission = await doorkeeper.admit(credentialsOfSocket(extra.request, connectionParams), end);
+        extra.admission = await doorkeeper.admit(credentialsIn(extra.request, connectionParams), end);
         const { id } = extra.admission.session.viewer;
         extra.record.viewerId = id;
         extra.release = quotas.connect(id);
