@@ -255,6 +255,7 @@ export class ChordServer {
   #foreignness(request: IncomingMessage): Refusal | undefined {
     const { host, origin } = request.headers;
     if (this.#ownNames?.admits(host) === false) return misdirected;
+    if (origin === undefined) return undefined;
     return this.#origins.admits(origin, clientOf(request, this.#trusted)) ? undefined : foreign;
   }
 

@@ -7,6 +7,7 @@
  */
 import { isIP } from 'node:net';
 import type { Plugin, YogaServerOptions } from 'graphql-yoga';
+import { LRUCache } from 'lru-cache';
 import type { Client } from './forwarded.ts';
 
 /** The origins that are let in: the server's own, and those of a list. */
@@ -77,6 +78,8 @@ function isSame(origin: string, { host, isSecure }: Pick<Client, 'host' | 'isSec
 export class OwnNames {
   readonly #names: ReadonlySet<string>;
   readonly #isOpenToAll: boolean;
+  /** What was found of hosts: clients say the same each time, and the parser takes a µs. */
+  readonly #found = new LRUCache<string, boolean>({ max: 100, memoMethod: (host) => this.#isOwn(host) });
 
   /**
    * @param host what the server listens on.
@@ -90,7 +93,10 @@ export class OwnNames {
 
   /** @param host the header `Host`; undefined: it is not a browser's. */
   admits(host: string | undefined): boolean {
-    if (host === undefined || this.#isOpenToAll) return true;
+    return host === undefined || this.#isOpenToAll || this.#found.memo(host);
+  }
+
+  #isOwn(host: string): boolean {
     if (!URL.canParse(`http://${host}`)) return false;
     const name = new URL(`http://${host}`).hostname.replace(/\.$/, '');
     const isAddress = name.startsWith('[') || isIP(name) !== 0;
