@@ -14,11 +14,13 @@ export interface ExecutionRules {
   readonly quotas: Quotas;
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
+  /** By default the reference executor. */
+  readonly executor?: typeof execute | undefined;
 }
 
-/** Puts the rules around the reference executor: yoga's own takes a value with a key `then` for a promise, also a state. */
-export function createExecute({ limits, quotas, tracing }: ExecutionRules): Execute {
-  const timed: Execute = (args) => inTime(() => execute(args), args, limits.queryTimeoutMs);
+/** Puts the rules around an executor. Not yoga's own: that takes a value with a key `then` for a promise, also a state. */
+export function createExecute({ limits, quotas, tracing, executor = execute }: ExecutionRules): Execute {
+  const timed: Execute = (args) => inTime(() => executor(args), args, limits.queryTimeoutMs);
   const run: Execute = tracing === undefined ? timed : (args) => traceOperation(tracing, args, async () => timed(args));
   return (args) => {
     const refusal = refuseCost(args, limits.maxQueryCost);

@@ -10,6 +10,7 @@ import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { ChordService } from '../service/service.ts';
+import { createCompiledExecute } from './compiled.ts';
 import { DocumentCache } from './document-cache.ts';
 import { Doorkeeper } from './doorkeeper.ts';
 import { createExecute } from './execution.ts';
@@ -123,7 +124,8 @@ export class ChordServer {
     const isPrivate = options.authenticator.isOpen && isLoopback(options.host);
     this.#ownNames = isPrivate ? new OwnNames(options.host, options.corsOrigins) : undefined;
     const documents = new DocumentCache();
-    const execute = createExecute({ limits: options, quotas, tracing: options.tracing });
+    const rules = { limits: options, quotas, tracing: options.tracing };
+    const execute = createExecute(rules);
     this.#yoga = createGraphQLServer({
       documents,
       execute,
@@ -140,8 +142,9 @@ export class ChordServer {
       trustedDocuments: options.trustedDocuments,
       onFollow: this.#deliveries?.over('sse'),
     });
-    const parts = { ...options, yoga: this.#yoga, doorkeeper, quotas, documents, execute, origins: this.#origins };
-    this.#lane = options.hasLane === false ? undefined : new Lane(parts);
+    const compiled = createExecute({ ...rules, executor: createCompiledExecute() });
+    const parts = { ...options, yoga: this.#yoga, doorkeeper, quotas, documents, origins: this.#origins };
+    this.#lane = options.hasLane === false ? undefined : new Lane({ ...parts, execute: compiled });
     this.#webSockets = new WebSocketTransport({
       yoga: this.#yoga,
       doorkeeper,
@@ -278,10 +281,8 @@ export class ChordServer {
       response.writeHead(refusal.status, { 'content-type': json }).end(refusal.body);
       return;
     }
-    const answered = record.run(() =>
-      this.#lane?.takes(request) === true
-        ? this.#lane.answer({ request, response, record })
-        : this.#yoga(request, response, { record }),
+    const answered = record.run(
+      () => this.#lane?.answer({ request, response, record }) ?? this.#yoga(request, response, { record }),
     );
     Promise.resolve(answered).catch((error: unknown) => {
       record.refuse('INTERNAL_SERVER_ERROR');

