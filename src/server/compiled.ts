@@ -28,10 +28,8 @@ import {
 import { compileQuery, isCompiledQuery } from 'graphql-jit';
 import { schema } from '../graphql/schema.ts';
 
-/** Compiling takes a ms and more: not for what is asked once. */
-const usesBefore = 1;
-/** Longer ones take tens of ms, in which nobody else is served. */
-const maxLength = 2_000;
+/** Longer ones take tens of ms to compile, in which nobody else is served. */
+const maxLength = 1_000;
 
 type Run = (args: ExecutionArgs, variables: Readonly<Record<string, unknown>>) => ReturnType<typeof execute>;
 
@@ -45,9 +43,10 @@ interface Plan {
 /**
  * The same as `execute` of graphql-js for operations of valid documents of the schema, by what it has compiled.
  *
+ * @param compileAfter how often an operation is executed before it is compiled, which takes as long as a hundred times.
  * @param reference executes the others.
  */
-export function createCompiledExecute(reference = execute): typeof execute {
+export function createCompiledExecute(compileAfter: number, reference = execute): typeof execute {
   const plans = new WeakMap<OperationDefinitionNode, Plan>();
   return (args) => {
     const { document, operationName, variableValues } = args;
@@ -58,7 +57,7 @@ export function createCompiledExecute(reference = execute): typeof execute {
       plan = { uses: 0, run: undefined };
       plans.set(operation, plan);
     }
-    if (plan.uses++ === usesBefore) plan.run = compile(document, operation, reference);
+    if (plan.uses++ === compileAfter) plan.run = compile(document, operation, reference);
     if (plan.run === undefined) return reference(args);
     const { coerced } = getVariableValues(schema, operation.variableDefinitions ?? [], variableValues ?? {});
     // Nothing runs, and graphql-js says why.

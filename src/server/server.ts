@@ -73,8 +73,8 @@ export interface ServerOptions extends QueryLimits, QuotaLimits {
   readonly metrics?: Metrics | undefined;
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
-  /** Whether plain requests take the short way (lane.ts), by which they are answered the same. Default true. */
-  readonly hasLane?: boolean | undefined;
+  /** How often an operation is executed in the lane (lane.ts) before it is compiled; null: there is no lane. Default 10. */
+  readonly compileAfter?: number | null | undefined;
 }
 
 /** What a server has to do at the moment. */
@@ -90,7 +90,6 @@ export class ChordServer {
   readonly #listener: Listener;
   readonly #doorkeeper: Doorkeeper;
   readonly #yoga: Yoga;
-  /** Undefined: everything goes through yoga. */
   readonly #lane: Lane | undefined;
   readonly #webSockets: WebSocketTransport;
   readonly #streams: EventStreams;
@@ -142,9 +141,12 @@ export class ChordServer {
       trustedDocuments: options.trustedDocuments,
       onFollow: this.#deliveries?.over('sse'),
     });
-    const compiled = createExecute({ ...rules, executor: createCompiledExecute() });
-    const parts = { ...options, yoga: this.#yoga, doorkeeper, quotas, documents, origins: this.#origins };
-    this.#lane = options.hasLane === false ? undefined : new Lane({ ...parts, execute: compiled });
+    const { compileAfter = 10 } = options;
+    if (compileAfter !== null) {
+      const compiled = createExecute({ ...rules, executor: createCompiledExecute(compileAfter) });
+      const parts = { yoga: this.#yoga, doorkeeper, quotas, documents, origins: this.#origins, execute: compiled };
+      this.#lane = new Lane({ ...options, ...parts });
+    }
     this.#webSockets = new WebSocketTransport({
       yoga: this.#yoga,
       doorkeeper,
@@ -175,13 +177,13 @@ export class ChordServer {
     };
   }
 
+  get stats(): ServerStats {
+    return { webSockets: this.#webSockets.connections };
+  }
+
   /** How many requests took the short way. */
   get laneAnswers(): number {
     return this.#lane?.answered ?? 0;
-  }
-
-  get stats(): ServerStats {
-    return { webSockets: this.#webSockets.connections };
   }
 
   /**

@@ -50,7 +50,7 @@ export class Stage implements AsyncDisposable {
       metrics,
       trustedDocuments,
       authenticator: createAuthenticator(config, { clock, logger, authenticate }),
-      hasLane,
+      compileAfter: hasLane ? 1 : null,
     });
   }
 
