@@ -92,7 +92,12 @@ function parsed(query: string): ReturnType<typeof parse> {
 
 const writes: readonly (() => Promise<unknown>)[] = [
   () => chord.setContext('odd', { n: 1, text: 'é\u2028\ud800</script>', list: [1, [], {}], nothing: null }),
-  () => chord.updateContext('odd', { n: 2, deep: JSON.parse('{" a.b": {"then": "x", "toJSON": 1}}') as JsonObject }, { origin: 'someone' }),
+  () =>
+    chord.updateContext(
+      'odd',
+      { n: 2, deep: JSON.parse('{" a.b": {"then": "x", "toJSON": 1}}') as JsonObject },
+      { origin: 'someone' },
+    ),
   () => chord.setContext('odd', JSON.parse('{"__proto__": {"x": 1}, "n": -0.5e-7, "big": 1e300}') as JsonObject),
   () => chord.deleteContext('odd'),
   () => chord.setContext('odd', {}, { ttlMs: 60_000 }),
