@@ -6,11 +6,13 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { fanout } from './fanout.ts';
 import { http } from './http.ts';
+import { workers } from './workers.ts';
 
 const benchmarks: Readonly<Record<string, (args: readonly string[]) => Promise<unknown>>> = {
   library: compiled('library'),
   fanout,
   http,
+  workers,
 };
 
 /** Run as the package is: run.ts says why. */

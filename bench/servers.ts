@@ -10,6 +10,18 @@ const tsx = ['--import', 'tsx'];
 /** Chord as it is built, by default but for its backend. */
 export const chord: Contestant = contestant('Chord', true, (port) => [file('../dist/main.js'), ...chordFlags(port)]);
 
+/** The same as so many workers, or as one process without a primary. */
+export function chordOnRedis(redisUrl: string, workers: number): Contestant {
+  const store = ['--backend', 'redis', '--redis-url', redisUrl, '--redis-prefix', `workers-${workers}:`];
+  const flags = [...store, '--workers', String(workers), '--log-level', 'error'];
+  return contestant(workers === 1 ? '1 worker' : `${workers} workers`, true, (port) => [
+    file('../dist/main.js'),
+    ...flags,
+    '--port',
+    String(port),
+  ]);
+}
+
 /** Chord as it is checked out: nothing has to be built. */
 export const chordSources: Contestant = contestant('Chord', true, (port) => [
   ...tsx,
@@ -32,9 +44,14 @@ function chordFlags(port: number): string[] {
   return ['--backend', 'memory', '--port', String(port), '--log-level', 'warn'];
 }
 
+/** Builds Chord. */
+export function build(): void {
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd: file('..'), stdio: 'inherit' });
+}
+
 /** Builds Chord, and installs what is missing of the rivals: they are no dependencies of the project. */
 export function prepare(): void {
-  execFileSync('npm', ['run', '--silent', 'build'], { cwd: file('..'), stdio: 'inherit' });
+  build();
   const home = file('rivals/mercurius');
   if (existsSync(`${home}/node_modules/mercurius`)) return;
   console.log('Installing Mercurius…');

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { cpuUsOfChildren } from './workers-cpu.ts';
 
 const probe = fileURLToPath(new URL('probe.js', import.meta.url));
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
@@ -17,6 +18,7 @@ export interface Contestant {
 
 /** What a process has used since it started, and uses now. */
 export interface Usage {
+  /** Its workers included. */
   readonly cpuUs: number;
   readonly rss: number;
   /** With what belongs to it outside. */
@@ -72,7 +74,8 @@ export class Server {
     this.#child.send(question);
     const [usage] = await once(this.#child, 'message', { signal: AbortSignal.timeout(30_000) });
     // What probe.js sends.
-    return usage as Usage;
+    const own = usage as Usage;
+    return { ...own, cpuUs: own.cpuUs + cpuUsOfChildren(this.#child.pid ?? 0) };
   }
 
   /** Resolves when it has nothing left to do. */
