@@ -129,7 +129,8 @@ export interface CommitOptions {
    * The epoch to begin when the context was last written under another server identity than this store's: its tail
    * may be lost, so the first `change` starts a history of its own (firstVersion = floor = its version, the delta
    * gets `fromVersion: 0`, earlier deltas are dropped), and the result says so. A `touch` begins nothing and keeps the
-   * old identity; what follows a removal has the epoch that it was planned with.
+   * old identity; what follows a removal has the epoch that it was planned with. An accessor that makes it once when it
+   * is read: a store that spreads the options loses it.
    */
   readonly freshEpoch: string;
   /** How often these writes were answered `behind` before. A shared store may reserve the context for a loser. */

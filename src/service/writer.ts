@@ -10,12 +10,13 @@
  * store fails a commit, what has waited for long fails with it: each of them would wait for a time limit of its own.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Backend, Base, CommitOptions, CommitResult, Head, Known, Outcome, Write } from '../backend/backend.ts';
+import type { Backend, CommitOptions, CommitResult, Head, Known, Outcome, Write } from '../backend/backend.ts';
 import type { Clock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
 import { BackendUnavailableError, IdempotencyConflictError, LimitExceededError } from '../errors.ts';
 import type { Position } from '../model.ts';
 import type { Tracing } from '../observability/tracing.ts';
+import { Attempt, type Commit } from './attempt.ts';
 import {
   absent,
   baseOf,
@@ -56,33 +57,6 @@ interface Queue {
   /** Refused ones whose refusal is being confirmed; undefined: none was yet. */
   confirming: Set<Pending> | undefined;
   isWorking: boolean;
-}
-
-/** What is handed to the store. */
-interface Commit {
-  readonly planned: readonly Planned[];
-  readonly base: Base;
-  readonly writes: readonly Write[];
-  readonly options: CommitOptions;
-}
-
-/** An attempt of a commit. Its epoch is made when the store asks for it, which one that knows better never does. */
-class Attempt implements CommitOptions {
-  readonly nowMs: number;
-  readonly attempt: number;
-  readonly #newEpoch: () => string;
-  #freshEpoch: string | undefined;
-
-  constructor(nowMs: number, attempt: number, newEpoch: () => string) {
-    this.nowMs = nowMs;
-    this.attempt = attempt;
-    this.#newEpoch = newEpoch;
-  }
-
-  get freshEpoch(): string {
-    this.#freshEpoch ??= this.#newEpoch();
-    return this.#freshEpoch;
-  }
 }
 
 const none: readonly never[] = Object.freeze([]);

@@ -1,0 +1,29 @@
+import type { Base, CommitOptions, Write } from '../backend/backend.ts';
+import type { Planned } from './batch.ts';
+
+/** What is handed to the store. */
+export interface Commit {
+  readonly planned: readonly Planned[];
+  readonly base: Base;
+  readonly writes: readonly Write[];
+  readonly options: CommitOptions;
+}
+
+/** An attempt of a commit. Its epoch is made when the store asks for it, which one that knows better never does. */
+export class Attempt implements CommitOptions {
+  readonly nowMs: number;
+  readonly attempt: number;
+  readonly #newEpoch: () => string;
+  #freshEpoch: string | undefined;
+
+  constructor(nowMs: number, attempt: number, newEpoch: () => string) {
+    this.nowMs = nowMs;
+    this.attempt = attempt;
+    this.#newEpoch = newEpoch;
+  }
+
+  get freshEpoch(): string {
+    this.#freshEpoch ??= this.#newEpoch();
+    return this.#freshEpoch;
+  }
+}
