@@ -156,7 +156,7 @@ export class Doorkeeper {
 
 /** The headers of a request, and of an upgrade also the payload of `connection_init`. */
 export function credentialsIn(
-  { headers }: IncomingMessage,
+  { headers }: Pick<IncomingMessage, 'headers'>,
   connectionParams?: Readonly<Record<string, unknown>>,
 ): Credentials {
   const header = (name: string) => {

@@ -45,8 +45,8 @@ function shuffled<T>(items: readonly T[]): T[] {
  * would be done twice.
  */
 export class Departure {
-  readonly #followed = new Set<string>();
   #working = 0;
+  #followed = 0;
   #go: (() => void) | undefined;
 
   /** It is about to go: what comes now is for the next connection. */
@@ -54,26 +54,26 @@ export class Departure {
     return this.#go !== undefined;
   }
 
-  /** @param work on one message, until everything that answers it was sent. */
-  async during(work: Promise<unknown>): Promise<void> {
+  /** Work on a message begins. */
+  begin(): void {
     this.#working++;
-    try {
-      await work;
-    } finally {
-      this.#working--;
-      this.#look();
-    }
   }
 
-  /** A message became a subscription, which has events to come. */
-  follows(id: string): void {
-    this.#followed.add(id);
+  /** Everything that answers it was sent. */
+  end(): void {
+    this.#working--;
     this.#look();
   }
 
-  /** What a message asked for has ended: of a subscription only its last words are still to be sent. */
-  ends(id: string): void {
-    this.#followed.delete(id);
+  /** A message became a subscription, which has events to come. */
+  follow(): void {
+    this.#followed++;
+    this.#look();
+  }
+
+  /** It has none any more: only its last words are still to be sent. */
+  unfollow(): void {
+    this.#followed--;
   }
 
   /** Calls `go` as soon as nothing is owed, once. */
@@ -83,7 +83,7 @@ export class Departure {
   }
 
   #look(): void {
-    if (this.#working > this.#followed.size) return;
+    if (this.#working > this.#followed) return;
     const go = this.#go;
     this.#go &&= () => undefined;
     go?.();

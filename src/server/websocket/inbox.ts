@@ -25,8 +25,8 @@ export class Inbox {
     socket.once('close', () => this.written());
   }
 
-  /** @param handle must neither throw nor reject; calls `release` or resolves when it needs the text no more. */
-  onMessage(handle: (message: string, release: () => void) => Promise<void>): void {
+  /** @param handle must not throw; calls `release` when it needs the text no more, once or more often. */
+  onMessage(handle: (message: string, release: () => void) => void): void {
     this.#socket.on('message', (data: Buffer) => {
       // One that is being closed is still read until its client agrees, or for long.
       if (!this.#isOpen) return;
@@ -41,12 +41,11 @@ export class Inbox {
   }
 
   /** Never rejects. */
-  async #work(handle: (message: string, release: () => void) => Promise<void>): Promise<void> {
+  async #work(handle: (message: string, release: () => void) => void): Promise<void> {
     this.#isWorking = true;
     while (this.#waiting.length > 0 && this.#isOpen) {
       for (const message of this.#waiting.splice(0, maxBurst)) {
-        const release = this.#hold(message.length);
-        void handle(message, release).then(release);
+        handle(message, this.#hold(message.length));
       }
       if (this.#waiting.length > 0) this.#socket.pause();
       await turn();

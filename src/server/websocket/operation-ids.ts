@@ -1,3 +1,19 @@
+/** What a message asks for. */
+export interface Work {
+  /** Resolves when everything that the message asks for has ended. Must not reject. */
+  run(): Promise<void>;
+  /** It will not be done. */
+  drop(): void;
+}
+
+/** An operation that goes on. */
+interface Running {
+  /** By its client. */
+  isCompleted: boolean;
+  /** The one that is to have its id. */
+  successor: Work | undefined;
+}
+
 /**
  * The ids that a client gives its operations on one WebSocket.
  *
@@ -6,95 +22,46 @@
  * with it when it ends, so that this one went on for ever. So the successor waits here until the former one has ended.
  */
 export class OperationIds {
-  /** When the operations end that have begun. */
-  readonly #ends = new Map<string, Promise<void>>();
-  /** Those that the client has completed and that have not ended: the successor that waits, if there is one. */
-  readonly #completed = new Map<string, Successor | undefined>();
-  #begun: string | undefined;
-
-  /** To be called for every operation, before `handle` of `receive` returns. */
-  begin(id: string): void {
-    this.#begun = id;
-  }
+  readonly #running = new Map<string, Running>();
 
   /**
-   * Has a message handled, at once or when its turn has come.
+   * Has a message worked on, at once or when its turn has come.
    *
-   * @param handle resolves when everything that the message asks for has ended.
+   * @param message as it was sent, whatever it is.
    * @param onConflict called instead when the id has a successor already.
    */
-  async receive(
-    message: string,
-    handle: (message: string) => Promise<unknown>,
-    onConflict: (id: string) => void,
-  ): Promise<void> {
-    const { type, id } = this.#look(message);
-    if (id === undefined || !(this.#completed.has(id) || type === 'complete')) return this.#track(handle(message));
-    const end = this.#ends.get(id);
-    if (type === 'complete') {
-      this.#completed.get(id)?.leave();
-      if (end !== undefined && !this.#completed.has(id)) {
-        this.#completed.set(id, undefined);
-        void end.then(() => this.#completed.delete(id));
+  receive(message: unknown, work: Work, onConflict: (id: string) => void): void {
+    const { type, id } = asMessage(message);
+    if (typeof id !== 'string') return void work.run();
+    const former = this.#running.get(id);
+    if (type === 'complete' && former !== undefined) {
+      former.isCompleted = true;
+      former.successor?.drop();
+      former.successor = undefined;
+    } else if (type === 'subscribe') {
+      if (former === undefined) return this.#begin(id, work);
+      if (former.isCompleted && former.successor !== undefined) {
+        work.drop();
+        return onConflict(id);
       }
-      await handle(message);
-    } else if (type === 'subscribe' && end !== undefined) {
-      if (this.#completed.get(id)?.hasLeft === false) return onConflict(id);
-      const successor = new Successor(() => this.#track(handle(message)));
-      this.#completed.set(id, successor);
-      await end;
-      await successor.go();
-    } else await handle(message);
+      if (former.isCompleted) {
+        former.successor = work;
+        return;
+      }
+    }
+    void work.run();
   }
 
-  /** Most messages need no look: what a client completes is short, and few things that it has completed go on. */
-  #look(message: string): { readonly type?: unknown; readonly id?: string } {
-    const mayComplete = message.length < maxCompleteLength && message.includes('complete');
-    if (!mayComplete && this.#completed.size === 0) return {};
-    try {
-      const { type, id } = JSON.parse(message) as { readonly type?: unknown; readonly id?: unknown };
-      return typeof id === 'string' ? { type, id } : {};
-    } catch {
-      // graphql-ws says so.
-      return {};
-    }
-  }
-
-  async #track(work: Promise<unknown>): Promise<void> {
-    const id = this.#begun;
-    this.#begun = undefined;
-    if (id !== undefined) {
-      const end = work.then(nothing, nothing).then(() => {
-        if (this.#ends.get(id) === end) this.#ends.delete(id);
-      });
-      this.#ends.set(id, end);
-    }
-    await work;
+  #begin(id: string, work: Work): void {
+    const running: Running = { isCompleted: false, successor: undefined };
+    this.#running.set(id, running);
+    void work.run().then(() => {
+      this.#running.delete(id);
+      if (running.successor !== undefined) this.#begin(id, running.successor);
+    });
   }
 }
 
-/** An operation that waits for the former one of its id. */
-class Successor {
-  #begin: (() => Promise<void>) | undefined;
-
-  constructor(begin: () => Promise<void>) {
-    this.#begin = begin;
-  }
-
-  get hasLeft(): boolean {
-    return this.#begin === undefined;
-  }
-
-  leave(): void {
-    this.#begin = undefined;
-  }
-
-  async go(): Promise<void> {
-    await this.#begin?.();
-  }
+function asMessage(message: unknown): { readonly type?: unknown; readonly id?: unknown } {
+  return typeof message === 'object' && message !== null ? message : {};
 }
-
-/** What is longer is looked at only while it may matter. Whoever hides a `complete` mixes up its own operations, until the socket closes. */
-const maxCompleteLength = 10_000;
-
-function nothing(): void {}

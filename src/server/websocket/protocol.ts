@@ -1,5 +1,5 @@
 /** What graphql-ws asks of us: who may come in, what an operation is, and what its client is told. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { CloseCode, type ServerOptions, type SubscribePayload } from 'graphql-ws';
 import { missing } from '../../access/refusals.ts';
@@ -39,7 +39,8 @@ export interface Refusal {
 
 /** One WebSocket. */
 export interface Connection {
-  readonly request: IncomingMessage;
+  /** Of the upgrade; none once the credentials were looked at: they would stay as long as the connection. */
+  headers: IncomingHttpHeaders;
   readonly record: ConnectionRecord;
   readonly client: Client;
   readonly departure: Departure;
@@ -94,9 +95,11 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
     (records.get(payload)?.report(errors) ?? errors).map(toWire);
   const releases = new WeakMap<object, () => void>();
   const running = new WeakMap<object, Running>();
-  const runningBy = (args: ExecutionArgs): Running => {
+  const take = (args: ExecutionArgs): Running => {
     const operation = running.get(args);
     if (operation === undefined) throw new TypeError('An operation without its envelope.');
+    // Its arguments last as long as a subscription does.
+    running.delete(args);
     return operation;
   };
   return {
@@ -104,8 +107,10 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
     onConnect: async ({ connectionParams, extra }) => {
       const end = ({ code, message }: ChordError) =>
         extra.close(CloseCode.Forbidden, message, { code: toRefusalCode(code) });
+      const { headers } = extra;
+      extra.headers = {};
       try {
-        extra.admission = await doorkeeper.admit(credentialsIn(extra.request, connectionParams), end);
+        extra.admission = await doorkeeper.admit(credentialsIn({ headers }, connectionParams), end);
         const { id } = extra.admission.session.viewer;
         extra.record.viewerId = id;
         extra.release = quotas.connect(id);
@@ -127,7 +132,6 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
       }
     },
     onSubscribe: async ({ extra }, id, payload) => {
-      extra.ids.begin(id);
       releases.set(payload, extra.releaseText);
       const record = extra.record.operation(payload.extensions ?? {});
       records.set(payload, record);
@@ -135,17 +139,16 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
       if ('envelope' in args) running.set(args.args, { envelope: args.envelope, record });
       return 'envelope' in args ? args.args : args;
     },
-    onOperation: ({ extra }, id, payload, _args, result) => {
+    onOperation: ({ extra }, _id, payload, _args, result) => {
       if (!(Symbol.asyncIterator in result)) return;
       extra.results.set(payload, result);
       // It may last for days; the number of subscriptions has a limit of its own.
       releases.get(payload)?.();
-      extra.departure.follows(id);
+      extra.departure.follow();
       records.get(payload)?.settle();
     },
-    onComplete: ({ extra }, id, payload) => {
-      extra.results.delete(payload);
-      extra.departure.ends(id);
+    onComplete: ({ extra }, _id, payload) => {
+      if (extra.results.delete(payload)) extra.departure.unfollow();
       records.get(payload)?.end('operation');
     },
     onNext: (_ctx, _id, payload, _args, { data, errors }) =>
@@ -158,11 +161,11 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
       return told;
     },
     execute: (args) => {
-      const { envelope, record } = runningBy(args);
+      const { envelope, record } = take(args);
       return record.run(() => guard(() => envelope.execute(args)));
     },
     subscribe: (args) => {
-      const { envelope, record } = runningBy(args);
+      const { envelope, record } = take(args);
       return record.run(() => guard(() => envelope.subscribe(args)));
     },
   };
@@ -185,7 +188,10 @@ async function open(
     const query = trustedDocuments === undefined ? payload.query : resolveDocument(trustedDocuments, payload);
     if (typeof query !== 'string') return [query];
     const args = await prepare(envelope, { ...payload, query });
-    return 'document' in args ? { args, envelope } : args;
+    if (!('document' in args)) return args;
+    // The text that all have in common: their own would last as long as their subscriptions.
+    Object.assign(payload, { query: args.document.loc?.source.body ?? query });
+    return { args, envelope };
   } catch (error) {
     if (!(error instanceof GraphQLError)) return [maskError(error)];
     return [rewrite(error, error.message, { code: 'GRAPHQL_PARSE_FAILED', ...error.extensions })];

@@ -133,7 +133,7 @@ export class WebSocketTransport {
     this.#departures.set(socket, departure);
     const target = { socket, stream: request.socket, onWritten: () => inbox.written() };
     const extra: Connection = {
-      request,
+      headers: request.headers,
       record,
       client: clientOf(request, trusted),
       departure,
@@ -151,6 +151,11 @@ export class WebSocketTransport {
       viewer: () => extra.admission?.session.viewer,
       unsentBytes: () => socket.bufferedAmount,
     });
+    const fail = (error: unknown) => {
+      if (isServerMessage(error)) return close(CloseCode.BadRequest, 'Invalid message received');
+      record.logger.error('unexpected error', { error });
+      close(CloseCode.InternalServerError, 'Unexpected error.');
+    };
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -159,20 +164,26 @@ export class WebSocketTransport {
         // Without the payload, which graphql-ws would send back: a client could make us hold what it does not read.
         onPing: () => send(socket, pong, inbox),
         onMessage: (listener) =>
-          inbox.onMessage(async (message, release) => {
+          inbox.onMessage((text, release) => {
             // A client sends again, on its next connection, what was not completed on this one.
-            if (departure.isLeaving) return;
-            const handle = (text: string) => {
-              extra.releaseText = release;
-              return listener(text);
+            if (departure.isLeaving) return release();
+            const message = parse(text);
+            departure.begin();
+            const end = () => {
+              release();
+              departure.end();
             };
-            const work = extra.ids.receive(message, handle, (id) => {
+            const run = () => {
+              // It waited for another one, and nobody is there any more.
+              if (extra.isClosed) return Promise.resolve();
+              extra.releaseText = release;
+              // graphql-ws takes a message that is parsed as well.
+              return listener(message as string)
+                .catch(fail)
+                .then(end);
+            };
+            extra.ids.receive(message, { run, drop: end }, (id) => {
               close(CloseCode.SubscriberAlreadyExists, `Subscriber for ${id} already exists`);
-            });
-            await departure.during(work).catch((error: unknown) => {
-              if (isServerMessage(error)) return close(CloseCode.BadRequest, 'Invalid message received');
-              record.logger.error('unexpected error', { error });
-              close(CloseCode.InternalServerError, 'Unexpected error.');
             });
           }),
       },
@@ -197,6 +208,19 @@ export class WebSocketTransport {
       socket.close(ServerCloseCode.SlowReader, 'Slow reader');
       leave(ServerCloseCode.SlowReader, 'Slow reader');
     });
+  }
+}
+
+/**
+ * An object, or the text as it is, of which graphql-ws says what is wrong. It would keep the text as long as the
+ * operation lasts that it asks for.
+ */
+function parse(text: string): unknown {
+  try {
+    const message: unknown = JSON.parse(text);
+    return typeof message === 'object' && message !== null ? message : text;
+  } catch {
+    return text;
   }
 }
 
