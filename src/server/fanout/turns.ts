@@ -3,19 +3,27 @@ export interface Advancing {
   advance(): void;
 }
 
-/** So many go on before everybody else in the process has a turn. */
-const slice = 256;
-
 /**
  * Lets many go on, a slice at a time, in the order in which they came.
  *
- * One write may wake ten thousand subscribers: what they are sent takes longer than others may be kept waiting, and must
- * not happen in the midst of the write either.
+ * One write may wake ten thousand subscribers, and ten thousand may come back at once: together they take longer than
+ * others may be kept waiting. Nor must anybody be told in the midst of a write.
  */
 export class Turns {
+  readonly #slice: number;
   #waiting: Advancing[] = [];
   #next = 0;
   #isPlanned = false;
+
+  /** @param slice so many go on before everybody else in the process has a turn. */
+  constructor(slice: number) {
+    this.#slice = slice;
+  }
+
+  /** Resolves when it is one's turn. */
+  next(): Promise<void> {
+    return new Promise((advance) => this.add({ advance }));
+  }
 
   /** Nobody may be here twice at a time. */
   add(one: Advancing): void {
@@ -30,7 +38,7 @@ export class Turns {
 
   #run(): void {
     this.#isPlanned = false;
-    const end = Math.min(this.#next + slice, this.#waiting.length);
+    const end = Math.min(this.#next + this.#slice, this.#waiting.length);
     while (this.#next < end) this.#waiting[this.#next++]?.advance();
     if (this.#next < this.#waiting.length) return this.#isPlanned ? undefined : this.#plan();
     this.#waiting = [];

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
+import type { Turns } from '../fanout/turns.ts';
 
 /** So much may wait to be written before further messages of the same socket are looked at. */
 const maxUnsentBytes = 1024 * 1024;
@@ -14,14 +15,17 @@ const maxBurst = 16;
  */
 export class Inbox {
   readonly #socket: WebSocket;
+  readonly #turns: Turns;
   /** Bounded by what one read of the socket brought: it is paused while something waits. */
   readonly #waiting: string[] = [];
   #isWorking = false;
   #workedOn = 0;
   #onWritten: (() => void) | undefined;
 
-  constructor(socket: WebSocket) {
+  /** @param turns of all sockets, since what a message asks for may take long. */
+  constructor(socket: WebSocket, turns: Turns) {
     this.#socket = socket;
+    this.#turns = turns;
     socket.once('close', () => this.written());
   }
 
@@ -44,6 +48,8 @@ export class Inbox {
   async #work(handle: (message: string, release: () => void) => void): Promise<void> {
     this.#isWorking = true;
     while (this.#waiting.length > 0 && this.#isOpen) {
+      await this.#turns.next();
+      if (!this.#isOpen) break;
       for (const message of this.#waiting.splice(0, maxBurst)) {
         handle(message, this.#hold(message.length));
       }

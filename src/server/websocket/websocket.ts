@@ -11,6 +11,7 @@ import { CloseCode, handleProtocols, MessageType, makeServer } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Metrics } from '../../observability/metrics.ts';
 import { newRequestId } from '../../observability/request-id.ts';
+import { Turns } from '../fanout/turns.ts';
 import { clientOf } from '../http/forwarded.ts';
 import type { ConnectionRecord } from '../reporting/request-record.ts';
 import { requestIdHeader } from '../reporting/requests.ts';
@@ -38,6 +39,9 @@ export interface WebSocketOptions extends ProtocolOptions {
 /** Proxies close what is silent for long. Nobody is asked to answer: a stalled reader could not. */
 const pingIntervalMs = 12_000;
 
+/** An upgrade, or what a message asks for, takes up to half a millisecond. */
+const slice = 16;
+
 /** Of graphql-ws, as the number that it is. */
 const forbidden: number = CloseCode.Forbidden;
 
@@ -48,6 +52,7 @@ export class WebSocketTransport {
   readonly #departures = new Map<WebSocket, Departure>();
   readonly #records = new WeakMap<IncomingMessage, ConnectionRecord>();
   readonly #pings: NodeJS.Timeout;
+  readonly #turns = new Turns(slice);
 
   constructor(options: WebSocketOptions) {
     this.#options = options;
@@ -83,9 +88,12 @@ export class WebSocketTransport {
     { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
   ): void {
     this.#records.set(request, record);
-    this.#sockets.handleUpgrade(request, socket, head, (client) => {
-      this.#sockets.emit('connection', client, request);
-    });
+    // One that has gone meanwhile is destroyed.
+    const advance = () =>
+      this.#sockets.handleUpgrade(request, socket, head, (client) => {
+        this.#sockets.emit('connection', client, request);
+      });
+    this.#turns.add({ advance });
   }
 
   /**
@@ -128,7 +136,7 @@ export class WebSocketTransport {
     });
     // Not the one that its client may have chosen.
     const connectionId = newRequestId();
-    const inbox = new Inbox(socket);
+    const inbox = new Inbox(socket, this.#turns);
     const departure = new Departure();
     this.#departures.set(socket, departure);
     const target = { socket, stream: request.socket, onWritten: () => inbox.written() };
