@@ -12,7 +12,6 @@
  * the objects on the way to the changes; and who does not look pays nothing.
  */
 import { applyAll } from '../delta/apply.ts';
-import type { Changes } from '../delta/delta.ts';
 import { deepFreeze, type JsonObject } from '../delta/json.ts';
 import type { DeltaRecord, Head, View } from './backend.ts';
 
@@ -28,7 +27,7 @@ export interface HeldState {
 /** The state for a reader: the store's own, frozen, when that is light or nobody was given it before. */
 export function offerOf(held: HeldState, stateBytes: number): Offer {
   if (stateBytes < minHeavyBytes) return deepFreeze(held.state);
-  held.given ??= new GivenState(deepFreeze(held.state));
+  held.given ??= new GivenState(deepFreeze(held.state), stateBytes);
   return held.given.ready ?? held.given.take();
 }
 
@@ -48,19 +47,28 @@ export function viewWith(offer: Offer, head: Head, deltas: readonly DeltaRecord[
 /** A lighter state is copied by the write after a reader in less time than following it takes. In bytes. */
 const minHeavyBytes = 65_536;
 
-/** So many deltas are followed; who reads then is given the store's own once more. */
+/** So many deltas are followed, and as heavy as the state; who reads then is given the store's own once more. */
 const maxDeltas = 4_096;
+
+/** What is looked at of a delta. */
+type Followed = Pick<DeltaRecord, 'changes' | 'weight'>;
 
 /** What was given away last of one state, and what became of it. */
 export class GivenState {
+  readonly #maxWeight: number;
   #base: JsonObject;
   /** Since the base. Only ever appended to: those who have not looked yet hold it. */
-  #deltas: Changes[] = [];
+  #deltas: Followed[] = [];
+  #weight = 0;
   #latest: (() => JsonObject) | undefined;
 
-  /** @param state frozen. */
-  constructor(state: JsonObject) {
+  /**
+   * @param state frozen.
+   * @param stateBytes what it weighs.
+   */
+  constructor(state: JsonObject, stateBytes: number) {
     this.#base = state;
+    this.#maxWeight = stateBytes;
   }
 
   /** The state as it is now, if it need not be made. */
@@ -69,10 +77,11 @@ export class GivenState {
   }
 
   /** The store's own has moved on. False: too far to be followed. */
-  follow(changes: Changes): boolean {
-    this.#deltas.push(changes);
+  follow({ changes, weight }: Followed): boolean {
+    this.#deltas.push({ changes, weight });
+    this.#weight += weight;
     this.#latest = undefined;
-    return this.#deltas.length <= maxDeltas;
+    return this.#deltas.length <= maxDeltas && this.#weight <= this.#maxWeight;
   }
 
   /** Makes the state as it is now, frozen, whenever that is called: once for all who asked between two writes. */
@@ -81,15 +90,17 @@ export class GivenState {
     return this.#latest;
   }
 
-  #maker(base: JsonObject, deltas: readonly Changes[], count: number): () => JsonObject {
+  #maker(base: JsonObject, deltas: readonly Followed[], count: number): () => JsonObject {
     let made: JsonObject | undefined;
     return () => {
       if (made !== undefined) return made;
-      made = applyAll(base, deltas.slice(0, count));
+      const since = deltas.slice(0, count).map(({ changes }) => changes);
+      made = applyAll(base, since);
       // Unless somebody who asked later has looked before: then there is a later base.
       if (deltas === this.#deltas) {
         this.#base = made;
         this.#deltas = deltas.slice(count);
+        this.#weight = this.#deltas.reduce((sum, { weight }) => sum + weight, 0);
         this.#latest = undefined;
       }
       return made;

@@ -243,7 +243,7 @@ export class MemoryBackend implements Backend {
         const live = assertLive(found);
         live.head = withFloor(step.head, live.head.floor);
         live.state = state ?? live.state;
-        if (live.given?.follow(step.delta.changes) === false) live.given = undefined;
+        if (live.given?.follow(step.delta) === false) live.given = undefined;
         live.log.append(step.delta);
         live.log.dropTo(step.trimTo);
         this.#due.context.setNoLater(id, step.head.expiresAtMs);

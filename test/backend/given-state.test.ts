@@ -13,6 +13,7 @@ import { openChord } from '../support/chord.ts';
 const isFrozen = (value: unknown): boolean =>
   typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(isFrozen));
 
+const changesAt = (a: number) => deepFreeze(diff({ a }, { a: a + 1 }));
 const stateOf = (view: View) => (view.kind === 'context' ? view.state : undefined);
 const ownOf = (backend: MemoryBackend) => {
   const known = backend.peek('c');
@@ -26,12 +27,12 @@ describe('a state that was given away', () => {
         const [first, ...others] = states;
         // The store's own, changed in place, as a store does it.
         let own: JsonObject = deepFreeze(first);
-        const given = new GivenState(own);
+        const given = new GivenState(own, Number.POSITIVE_INFINITY);
         const taken = [{ look: given.take(), text: canonical(first) }];
         for (const [index, next] of others.entries()) {
           const changes = deepFreeze(diff(own, next));
           own = advance(own, changes);
-          expect(given.follow(changes)).toBe(true);
+          expect(given.follow({ changes, weight: 1 })).toBe(true);
           const look = given.take();
           expect(given.take()).toBe(look);
           taken.push({ look, text: canonical(next) });
@@ -53,9 +54,9 @@ describe('a state that was given away', () => {
     ));
 
   test('need not be made again until it changes', () => {
-    const given = new GivenState(deepFreeze({ a: 1 }));
+    const given = new GivenState(deepFreeze({ a: 1 }), 1_000);
     expect(given.ready).toEqual({ a: 1 });
-    given.follow(deepFreeze(diff({ a: 1 }, { a: 2 })));
+    given.follow({ changes: deepFreeze(diff({ a: 1 }, { a: 2 })), weight: 1 });
     expect(given.ready).toBeUndefined();
     const made = given.take()();
     expect(made).toEqual({ a: 2 });
@@ -63,11 +64,21 @@ describe('a state that was given away', () => {
   });
 
   test('is followed for so long and no longer', () => {
-    const given = new GivenState(deepFreeze({ a: 0 }));
+    const given = new GivenState(deepFreeze({ a: 0 }), Number.POSITIVE_INFINITY);
     let followed = 0;
-    while (given.follow(deepFreeze(diff({ a: followed }, { a: followed + 1 })))) followed++;
+    while (given.follow({ changes: changesAt(followed), weight: 1 })) followed++;
     expect(followed).toBe(4_096);
     expect(given.take()()).toEqual({ a: followed + 1 });
+  });
+
+  test('is followed by what weighs no more than itself, since somebody looked last', () => {
+    const given = new GivenState(deepFreeze({ a: 0 }), 100);
+    expect(given.follow({ changes: changesAt(0), weight: 60 })).toBe(true);
+    const look = given.take();
+    expect(given.follow({ changes: changesAt(1), weight: 40 })).toBe(true);
+    expect(look()).toEqual({ a: 1 });
+    expect(given.follow({ changes: changesAt(2), weight: 60 })).toBe(true);
+    expect(given.follow({ changes: changesAt(3), weight: 1 })).toBe(false);
   });
 });
 

@@ -7,9 +7,8 @@
  */
 import { LRUCache } from 'lru-cache';
 import { advance } from '../../delta/apply.ts';
-import type { Changes } from '../../delta/delta.ts';
 import type { JsonObject } from '../../delta/json.ts';
-import type { Absent, Base, Head, KnownContext, Tombstone, Write } from '../backend.ts';
+import type { Absent, Base, DeltaRecord, Head, KnownContext, Tombstone, Write } from '../backend.ts';
 import { isBase, samePosition } from '../base.ts';
 import { type GivenState, type Offer, offerOf } from '../given-state.ts';
 import type { Line, StoredView } from './codec.ts';
@@ -96,9 +95,9 @@ export class Contexts {
     // Answers that overtook each other, of two masters: what this one leads on from was replaced meanwhile.
     if (version + missing.length !== head.version) return undefined;
     try {
-      for (const { changes } of missing) {
-        state = advance(state, changes);
-        given = followed(given, changes);
+      for (const record of missing) {
+        state = advance(state, record.changes);
+        given = followed(given, record);
       }
     } catch (error) {
       // The state may have moved some of the way.
@@ -137,7 +136,7 @@ export class Contexts {
         if (step.kind === 'remove' || step.kind === 'create') given = undefined;
         if (step.kind === 'change' && state !== undefined) {
           state = advance(state, step.delta.changes);
-          given = followed(given, step.delta.changes);
+          given = followed(given, step.delta);
         }
       }
     } catch {
@@ -163,8 +162,8 @@ export class Contexts {
 }
 
 /** Undefined: nobody was given the state, or it has moved too far since. */
-function followed(given: GivenState | undefined, changes: Changes): GivenState | undefined {
-  return given?.follow(changes) === true ? given : undefined;
+function followed(given: GivenState | undefined, delta: DeltaRecord): GivenState | undefined {
+  return given?.follow(delta) === true ? given : undefined;
 }
 
 function weightOf(seen: Seen): number {
