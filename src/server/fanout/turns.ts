@@ -25,6 +25,11 @@ export class Turns {
     return new Promise((advance) => this.add({ advance }));
   }
 
+  /** How many places are held, for those who wait and for some who have had their turn: as many as the others at most. */
+  get size(): number {
+    return this.#waiting.length;
+  }
+
   /** Nobody may be here twice at a time. */
   add(one: Advancing): void {
     this.#waiting.push(one);
@@ -40,8 +45,11 @@ export class Turns {
     this.#isPlanned = false;
     const end = Math.min(this.#next + this.#slice, this.#waiting.length);
     while (this.#next < end) this.#waiting[this.#next++]?.advance();
-    if (this.#next < this.#waiting.length) return this.#isPlanned ? undefined : this.#plan();
-    this.#waiting = [];
-    this.#next = 0;
+    // Under load somebody always waits: what is over must go all the same.
+    if (this.#next * 2 >= this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#next);
+      this.#next = 0;
+    }
+    if (this.#waiting.length > 0 && !this.#isPlanned) this.#plan();
   }
 }
