@@ -52,8 +52,11 @@ export class Channel {
   readonly #coming = new Map<string, Promise<ContextEvent | undefined>>();
   /** The last ones that have, until they end. */
   readonly #reading = new Map<string, Promise<void>>();
-  /** What newcomers were told last: who is told the same is handed the same object, so that it is written once. */
-  #firstAnswer: ContextEvent | undefined;
+  /**
+   * What newcomers were told last: who is told the same is handed the same object, so that it is written once. Not held:
+   * with the texts that are kept by it, it weighs three states, and a context may be quiet for long.
+   */
+  #firstAnswer: WeakRef<ContextEvent> | undefined;
   #isQuiet = true;
   /** Why announcements may have been missed that no read has made good yet. */
   #suspicion: Labels<'healedGaps'>['cause'] | undefined;
@@ -71,7 +74,8 @@ export class Channel {
    * it: thousands may come at once. Undefined: there is no context.
    */
   async first(since: Since | undefined): Promise<ContextEvent | undefined> {
-    const key = since === undefined ? '' : `${since.version} ${since.epoch ?? ''}`;
+    // An epoch that is empty is another one than none.
+    const key = since === undefined ? '' : JSON.stringify([since.version, since.epoch]);
     const read = this.#coming.get(key) ?? this.#readFirst(since, key);
     this.#coming.set(key, read);
     const event = await read;
@@ -150,9 +154,10 @@ export class Channel {
   }
 
   #known(event: ContextEvent | undefined): ContextEvent | undefined {
-    const known = this.#firstAnswer;
-    if (event === undefined || known === undefined || !isSame(known, event)) this.#firstAnswer = event;
-    return this.#firstAnswer;
+    const known = this.#firstAnswer?.deref();
+    if (event !== undefined && known !== undefined && isSame(known, event)) return known;
+    this.#firstAnswer = event && new WeakRef(event);
+    return event;
   }
 
   #hear(announcement: Announcement): void {

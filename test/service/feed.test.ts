@@ -1,4 +1,6 @@
 import { getEventListeners } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import { BackendUnavailableError } from '../../src/errors.ts';
@@ -16,6 +18,7 @@ import {
 } from '../support/chord.ts';
 import { ManualClock, settle } from '../support/clock.ts';
 import { FaultyBackend } from '../support/faulty-backend.ts';
+import { until } from '../support/wait.ts';
 import { type MakeFollow, rightFollow, waitingReturn } from './mutants.ts';
 
 function openFaulty(options: Partial<ServiceOptions> = {}) {
@@ -41,6 +44,31 @@ describe('the first event', () => {
         await events.return?.();
       }
     }
+  });
+
+  test('is not that of another who comes at the same time with another position', async () => {
+    const { chord } = openChord();
+    await chord.setContext('c', ballast);
+    await chord.updateContext('c', { n: 2 });
+    const positions = [{ version: 1 }, { version: 1, epoch: '' }, { version: 1, epoch: 'null' }, { version: 11 }];
+    const first = await Promise.all(positions.map((position) => nextEvent(chord.follow('c', position))));
+    expect(first).toEqual(await Promise.all(positions.map((position) => chord.syncContext('c', position))));
+    expect(first.map(({ kind }) => kind)).toEqual(['delta', 'full', 'full', 'full']);
+  });
+
+  test('is not held while its context is quiet', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const { chord } = openChord();
+    await chord.setContext('c', ballast);
+    const events = chord.follow('c');
+    const told = new WeakRef(await nextEvent(events));
+    await until('it is given up', async () => {
+      await settle();
+      collect();
+      return told.deref() === undefined;
+    });
+    expect(await isPending(events.next())).toBe(true);
   });
 
   test('is GONE where a context was deleted, and its new life arrives', async () => {
