@@ -15,6 +15,7 @@ import {
   type ExecutionResult,
   execute,
   type FieldNode,
+  type FragmentDefinitionNode,
   getOperationAST,
   getVariableValues,
   isNonNullType,
@@ -28,7 +29,7 @@ import {
 import { compileQuery, isCompiledQuery } from 'graphql-jit';
 import { schema } from '../graphql/schema.ts';
 
-/** Longer ones take tens of ms to compile, in which nobody else is served. */
+/** Longer ones, their fragments written out, take tens of ms to compile, in which nobody else is served. */
 const maxLength = 1_000;
 
 type Run = (args: ExecutionArgs, variables: Readonly<Record<string, unknown>>) => ReturnType<typeof execute>;
@@ -71,7 +72,8 @@ function compile(
   operation: OperationDefinitionNode,
   reference: typeof execute,
 ): Run | undefined {
-  if ((document.loc?.end ?? Number.POSITIVE_INFINITY) > maxLength || !isPlain(document)) return undefined;
+  const length = Math.max(document.loc?.end ?? Number.POSITIVE_INFINITY, lengthOf(operation, document));
+  if (length > maxLength || !isPlain(document)) return undefined;
   const { operation: type, name } = operation;
   const write = type === OperationTypeNode.MUTATION ? simpleWriteOf(operation) : undefined;
   if (type === OperationTypeNode.MUTATION && write === undefined) return undefined;
@@ -88,6 +90,30 @@ function compile(
   };
 }
 
+/** Of its text, with that of each fragment wherever it is spread. */
+function lengthOf(operation: OperationDefinitionNode, { definitions }: DocumentNode): number {
+  const fragments = new Map(
+    definitions.flatMap((definition) =>
+      definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [],
+    ),
+  );
+  const measured = new Map<string, number>();
+  // A valid document has no cycles.
+  const measure = (definition: OperationDefinitionNode | FragmentDefinitionNode | undefined): number => {
+    if (definition?.loc === undefined) return Number.POSITIVE_INFINITY;
+    let length = definition.loc.end - definition.loc.start;
+    visit(definition, {
+      FragmentSpread: ({ name: { value: name } }) => {
+        const inside = measured.get(name) ?? measure(fragments.get(name));
+        measured.set(name, inside);
+        length += inside;
+      },
+    });
+    return length;
+  };
+  return measure(operation);
+}
+
 /** Whether the compiler takes every part of it as graphql-js does. */
 function isPlain(document: DocumentNode): boolean {
   let isOdd = false;
@@ -97,6 +123,8 @@ function isPlain(document: DocumentNode): boolean {
   };
   visit(document, {
     Directive: refuse,
+    // In what is compiled, one that is not given is what all objects have by that name.
+    Variable: ({ name }) => (name.value in Object.prototype ? refuse() : undefined),
     Field: ({ name, alias }) => {
       // In what is compiled, a key `__proto__` is no key.
       if (alias?.value === '__proto__' || (name.value.startsWith('__') && name.value !== '__typename')) return refuse();
