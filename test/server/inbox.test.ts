@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { ServerCloseCode } from '../../src/server/websocket/close-codes.ts';
 import { frameBytes, opcodes, readFrames } from '../fuzz/websocket-frames.ts';
 import { startApp, stopApps } from '../support/app.ts';
-import { until } from '../support/wait.ts';
+import { soon, until } from '../support/wait.ts';
 import { RawWebSocket } from './raw-websocket.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -63,6 +64,29 @@ const subscription = (id: string) =>
       payload: { query: 'subscription { contextChanged(id: "c") { version } }' },
     }),
   );
+
+test('a slow reader that is closed while it is not listened to is gone when it has read that', {
+  timeout: 60_000,
+}, async () => {
+  const { app, webSocketUrl } = await startApp({ slowReaderTimeoutMs: 300 });
+  await app.chord.setContext('c', { text: 'x'.repeat(900_000) });
+  const reader = await RawWebSocket.open(webSocketUrl);
+  await reader.init();
+  const { socket } = reader;
+  reader.send({
+    id: 'live',
+    type: 'subscribe',
+    payload: { query: 'subscription { contextChanged(id: "c") { version } }' },
+  });
+  await until('it follows', () => app.stats().followers === 1);
+  socket.pause();
+  const payload = { query: '{ context(id: "c") { state } }' };
+  for (let n = 0; n < 40; n++) reader.send({ id: `${n}`, type: 'subscribe', payload });
+  await until('it is closed', () => app.stats().followers === 0);
+  const closed = once(socket, 'close');
+  socket.resume();
+  expect((await soon('the end', closed))[0]).toBe(ServerCloseCode.SlowReader);
+});
 
 describe('a WebSocket that is closed and goes on sending', () => {
   const padding = textFrame(`{"type":"ping","payload":{"text":"${'x'.repeat(30_000)}"}}`);

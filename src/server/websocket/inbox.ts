@@ -58,8 +58,9 @@ export class Inbox {
       while (this.#isOpen && this.#isFull) await this.#nextWritten();
     }
     this.#isWorking = false;
-    if (this.#isOpen) this.#socket.resume();
-    else this.#waiting.length = 0;
+    if (!this.#isOpen) this.#waiting.length = 0;
+    // Also one that is being closed: its client's answer must be read, or both wait until the timer of `ws` ends it.
+    this.#socket.resume();
   }
 
   get #isFull(): boolean {
