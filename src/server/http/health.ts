@@ -13,6 +13,8 @@ export interface Health {
  * @returns false when the request is for something else.
  */
 export function handleHealth(request: IncomingMessage, response: ServerResponse, health: Health): boolean {
+  // What most requests are for.
+  if (request.url === '/graphql') return false;
   const path = request.url?.split('?', 1)[0];
   if (path === '/live') {
     answer(response, 200, { status: 'ok' });

@@ -143,12 +143,9 @@ export class Lane {
     const body = JSON.stringify(result);
     // Its client has gone.
     if (response.destroyed) return;
-    const bytes = Buffer.byteLength(body);
     const cors = this.#options.origins.corsHeaders(request.headers.origin);
-    const headers = { 'Content-Type': `${mediaType}; charset=utf-8`, 'content-length': bytes };
-    response.writeHead(200, cors === undefined ? headers : { ...headers, ...cors });
-    // ASCII is the same in both; node:http copies the one and encodes the other.
-    response.end(body, bytes === body.length ? 'latin1' : 'utf8');
+    const headers = { 'Content-Type': `${mediaType}; charset=utf-8`, 'content-length': Buffer.byteLength(body) };
+    response.writeHead(200, cors === undefined ? headers : { ...headers, ...cors }).end(body);
     return undefined;
   }
 
