@@ -15,6 +15,8 @@ const maxTotalLength = 128 * 1024;
 export class DocumentCache {
   /** The one used last comes last. */
   readonly #documents = new Map<string, Kept>();
+  /** That one, once it was used: a map that is never still makes garbage. */
+  #last: Kept | undefined;
   #totalLength = 0;
 
   get(text: string): DocumentNode | undefined {
@@ -30,6 +32,7 @@ export class DocumentCache {
   set(text: string, document: DocumentNode): void {
     if (text.length > maxLength || this.#documents.has(text)) return;
     this.#documents.set(text, { document, isValid: false });
+    this.#last = undefined;
     this.#totalLength += text.length;
     for (const oldest of this.#documents.keys()) {
       if (this.#totalLength <= maxTotalLength) return;
@@ -52,9 +55,10 @@ export class DocumentCache {
 
   #use(text: string): Kept | undefined {
     const kept = this.#documents.get(text);
-    if (kept === undefined) return undefined;
+    if (kept === undefined || kept === this.#last) return kept;
     this.#documents.delete(text);
     this.#documents.set(text, kept);
+    this.#last = kept;
     return kept;
   }
 }
