@@ -18,7 +18,7 @@ class Busy implements Advancing {
 }
 
 test('what had its turn is held no longer, also while there is always somebody who waits', async () => {
-  const turns = new Turns();
+  const turns = new Turns(256);
   const many = Array.from({ length: 1_000 }, () => new Busy(turns));
   for (const one of many) turns.add(one);
   for (let round = 0; round < 400; round++) {
