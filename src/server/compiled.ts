@@ -6,6 +6,9 @@
  * and about literals that are objects. So it gets what leaves no room for that, which is what clients send all day, and
  * everything else is executed by graphql-js: variables are read by graphql-js always; a query with an error is executed
  * by it once more; and of a mutation, which must not be, only what can fail in one place is compiled.
+ *
+ * It makes JavaScript (`new Function`). Of a client's text nothing gets into that but names, integers and booleans
+ * (`isCompilable`).
  */
 import {
   type ArgumentNode,
@@ -73,7 +76,7 @@ function compile(
   reference: typeof execute,
 ): Run | undefined {
   const length = Math.max(document.loc?.end ?? Number.POSITIVE_INFINITY, lengthOf(operation, document));
-  if (length > maxLength || !isPlain(document)) return undefined;
+  if (length > maxLength || !isCompilable(document)) return undefined;
   const { operation: type, name } = operation;
   const write = type === OperationTypeNode.MUTATION ? simpleWriteOf(operation) : undefined;
   if (type === OperationTypeNode.MUTATION && write === undefined) return undefined;
@@ -115,10 +118,10 @@ function lengthOf(operation: OperationDefinitionNode, { definitions }: DocumentN
 }
 
 /** Whether the compiler takes every part of it as graphql-js does. */
-function isPlain(document: DocumentNode): boolean {
-  let isOdd = false;
+function isCompilable(document: DocumentNode): boolean {
+  let isRefused = false;
   const refuse = () => {
-    isOdd = true;
+    isRefused = true;
     return BREAK;
   };
   visit(document, {
@@ -133,7 +136,7 @@ function isPlain(document: DocumentNode): boolean {
     Argument: ({ value: { kind } }) =>
       kind === Kind.VARIABLE || kind === Kind.INT || kind === Kind.BOOLEAN ? undefined : refuse(),
   });
-  return !isOdd;
+  return !isRefused;
 }
 
 /** Variables are checked and have their defaults when the compiled document gets them. */

@@ -1,4 +1,7 @@
-/** How an operation that is answered once is executed, the same for each way that it came: yoga, the lane, a WebSocket. */
+/**
+ * The rules around an operation that is answered once, the same whichever way it came: yoga, the lane, a WebSocket. The
+ * executor inside differs: the lane's is compiled (compiled.ts), that of the others is graphql-js.
+ */
 import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { Tracing } from '../observability/tracing.ts';
 import { inTime, type QueryLimits, refuseCost } from './limits/limits.ts';

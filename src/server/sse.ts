@@ -42,7 +42,7 @@ function toEventId(event: Position & { readonly kind?: string }): string {
   return event.kind === 'gone' || event.kind === 'noContext' ? noPositionId : `${event.epoch}:${event.version}`;
 }
 
-/** What the resolver says of the event that is about to be sent. */
+/** What an event stream adds to a request's scope: where it resumes, who hears of positions, where shared results go. */
 export type StreamScope = Pick<RequestScope, 'resumeFrom' | 'onPosition' | 'by'> & Sinking;
 
 /** All streams of one server. */
@@ -67,7 +67,7 @@ export class EventStreams {
     this.#asked.set(request, asked);
     return {
       by: asked,
-      sink: { send: (...results) => asked.stream?.send(...results) },
+      sink: { send: (result, event, onSent) => asked.stream?.send(result, event, onSent) },
       resumeFrom: parseEventId(request.headers.get('last-event-id')),
       onPosition: (position) => {
         asked.lastId = toEventId(position);

@@ -48,9 +48,9 @@ export class Channel {
   #latest: { readonly record: DeltaRecord; readonly delta: Delta } | undefined;
   /** Reads under way that began after the last announcement, by the position that they answer. */
   readonly #answers = new Map<string, Promise<ContextEvent | undefined>>();
-  /** Reads for newcomers that have not begun, by the position. */
+  /** First reads that have not begun, by the position: whoever comes meanwhile joins. */
   readonly #coming = new Map<string, Promise<ContextEvent | undefined>>();
-  /** The last ones that have, until they end. */
+  /** The first read that has begun, by the position; the next one waits for its end. */
   readonly #reading = new Map<string, Promise<void>>();
   /**
    * What newcomers were told last: who is told the same is handed the same object, so that it is written once. Not held:

@@ -24,7 +24,7 @@ interface Ranges extends Position {
 /** Of so many contexts at most, and so much of all of them, in bytes. */
 const maxContexts = 1_000;
 const maxBytes = 16 * 1024 * 1024;
-/** Of one context: who asks for a hundredth range is as slow as the first. */
+/** Of one context; the next one starts over. */
 const maxRanges = 64;
 
 /** What one process keeps. */

@@ -80,11 +80,12 @@ export class Group {
   #write(event: ContextEvent): string | undefined {
     try {
       const result = execute({ ...this.#args, rootValue: event });
+      // A field that waits: each subscriber executes it, and is told of its failure.
       if (result instanceof Promise) {
         result.catch(() => undefined);
         return undefined;
       }
-      // Their ids are those of the requests.
+      // Errors carry the id of a request: each subscriber gets its own.
       return result.errors === undefined ? JSON.stringify(result) : undefined;
     } catch {
       // No JSON, or too long for a string: whoever is told by itself is told why.

@@ -14,7 +14,7 @@ import {
   visit,
 } from 'graphql';
 
-/** The subscriptions whose events can be polled. */
+/** Subscription fields whose source is a PolledEvents (graphql/sync.ts). Others are not shared. */
 const polledFields: ReadonlySet<string> = new Set(['contextChanged']);
 /** Of a key, in UTF-16 code units. Longer ones are few: a group of one is of no use. */
 const maxLength = 1_000;

@@ -1,6 +1,8 @@
 /**
- * Limits on what one operation may ask for, over every transport: all are plugins of envelop, which HTTP,
- * server-sent events and WebSocket go through alike. docs/limits.md says what each bounds.
+ * Limits on what one operation may ask for, over every transport; docs/limits.md says what each bounds. Tokens, depth and
+ * aliases depend on the document alone: they are plugins of envelop, and the lane (http/lane.ts) runs only documents that
+ * have passed them. Cost and time depend on the request: execution.ts asks them of what is answered once, the plugin here
+ * of subscriptions.
  *
  * Cheap before dear: brackets and tokens before parsing, depth and aliases before validation, cost before execution,
  * when the variables are known. Tokens are what bounds validation, which compares each fragment with each: its worst
