@@ -103,17 +103,20 @@ export class SharedResults implements AsyncIterableIterator<ExecutionResult, und
       if (turn.done === true) this.#end();
       else this.#tell(turn.value);
     } catch (error) {
-      const puller = this.#puller;
-      this.#puller = undefined;
-      this.#end();
-      puller?.reject(error);
+      this.#fail(error);
     }
   }
 
+  /** Never throws. */
   #tell(event: ContextEvent): void {
     const { sink, args } = this.#parts;
-    const result = this.#group?.resultOf(event);
-    if (result !== undefined) return sink.send(result, event, this.#sent);
+    try {
+      const result = this.#group?.resultOf(event);
+      if (result !== undefined) return sink.send(result, event, this.#sent);
+    } catch (error) {
+      // Too long for a message, if nothing else.
+      return this.#fail(error);
+    }
     const puller = this.#puller;
     this.#puller = undefined;
     // As graphql-js does it for each event of a subscription.
@@ -121,6 +124,15 @@ export class SharedResults implements AsyncIterableIterator<ExecutionResult, und
       (value) => puller?.resolve({ done: false, value }),
       (error: unknown) => puller?.reject(error),
     );
+  }
+
+  #fail(error: unknown): void {
+    const puller = this.#puller;
+    this.#puller = undefined;
+    this.#end();
+    puller?.reject(error);
+    // What fails while it ends has nobody left to tell.
+    this.#parts.events.return?.().catch(() => undefined);
   }
 
   readonly #sent = (): void => {

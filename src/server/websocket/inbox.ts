@@ -47,13 +47,16 @@ export class Inbox {
   /** Never rejects. */
   async #work(handle: (message: string, release: () => void) => void): Promise<void> {
     this.#isWorking = true;
+    // The first by itself: clients say hello and what they want in one breath, and the hello is answered in between.
+    let burst = 1;
     while (this.#waiting.length > 0 && this.#isOpen) {
+      this.#socket.pause();
       await this.#turns.next();
       if (!this.#isOpen) break;
-      for (const message of this.#waiting.splice(0, maxBurst)) {
+      for (const message of this.#waiting.splice(0, burst)) {
         handle(message, this.#hold(message.length));
       }
-      if (this.#waiting.length > 0) this.#socket.pause();
+      burst = maxBurst;
       await turn();
       while (this.#isOpen && this.#isFull) await this.#nextWritten();
     }

@@ -36,11 +36,14 @@ class Story {
   #results: AsyncIterator<ExecutionResult> | undefined;
   /** Holds what waits to be taken; undefined: everything is taken at once. */
   held: (() => void)[] | undefined;
+  /** What sending fails with. */
+  failure: Error | undefined;
 
   async begin(run: Subscribe, { query, operationName, variables }: Operation): Promise<this> {
     const document = parsed(query);
     const sink = {
       send: ({ json }: SharedResult, _event: unknown, onSent: () => void) => {
+        if (this.failure !== undefined) throw this.failure;
         this.lines.push(json);
         this.shared++;
         if (this.held === undefined) queueMicrotask(onSent);
@@ -237,4 +240,20 @@ test('a reader that is slow is told what leads from where it is to now, and othe
   expect(JSON.parse(slow.lines[1] ?? '')).toEqual({
     data: { contextChanged: { version: 21, fromVersion: 1, changes: [{ value: 20 }] } },
   });
+});
+
+test('a transport that fails ends its subscription, and no other', async () => {
+  const run = sharedSubscribe((delta: Delta) => chord.formatDelta(delta));
+  const query = 'subscription ($id: ID!) { contextChanged(id: $id) { version } }';
+  const [failing, other] = [new Story(), new Story()];
+  stories = [failing, other];
+  await Promise.all(stories.map((story) => story.begin(run, { query })));
+  await until('the beginning', () => stories.every(({ lines }) => lines.length === 1));
+  failing.failure = new RangeError('too long for a message');
+  await chord.setContext('odd', {});
+  await until('the news', () => failing.end !== undefined && other.lines.length === 2);
+
+  expect(failing.end).toBe('RangeError: too long for a message');
+  expect(failing.lines).toHaveLength(1);
+  await until('it has left', () => chord.stats().followers === 1);
 });
