@@ -1,6 +1,6 @@
 import { type AuditResult, auditServer } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Stage } from './lane-stage.ts';
+import { Stage } from './lane/stage.ts';
 
 describe.each([
   ['with the lane', true],

@@ -25,6 +25,7 @@ import { maskError } from '../mask-error.ts';
 import type { RequestRecord } from '../reporting/request-record.ts';
 import { endpoint, endsEarly, type Yoga } from '../yoga.ts';
 import type { Origins } from './origin.ts';
+import { Outbox } from './outbox.ts';
 import { isPlainHead, type MediaType, mediaTypeOf, type PlainParams, parsePlain } from './plain.ts';
 
 /** What the lane is built from. */
@@ -58,6 +59,7 @@ type Operation = Pick<ExecutionArgs, 'document' | 'operationName' | 'variableVal
 /** The lane of one server. */
 export class Lane {
   readonly #options: LaneOptions;
+  readonly #outbox = new Outbox();
   #answered = 0;
 
   constructor(options: LaneOptions) {
@@ -141,11 +143,9 @@ export class Lane {
     const { request, response, mediaType } = exchange;
     if (result.errors !== undefined) return this.#fail(exchange, result);
     const body = JSON.stringify(result);
-    // Its client has gone.
-    if (response.destroyed) return;
     const cors = this.#options.origins.corsHeaders(request.headers.origin);
     const headers = { 'Content-Type': `${mediaType}; charset=utf-8`, 'content-length': Buffer.byteLength(body) };
-    response.writeHead(200, cors === undefined ? headers : { ...headers, ...cors }).end(body);
+    this.#outbox.add({ response, headers: cors === undefined ? headers : { ...headers, ...cors }, body });
     return undefined;
   }
 

@@ -2,19 +2,19 @@
 import { AssertionError, deepStrictEqual } from 'node:assert';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { createAuthenticator } from '../../src/access/authenticator.ts';
-import type { OwnAuthenticate } from '../../src/access/own.ts';
-import { createService } from '../../src/chord.ts';
-import { completeOptions } from '../../src/config/complete.ts';
-import type { OptionValues } from '../../src/config/table.ts';
-import type { DeltaFormatter } from '../../src/delta/format.ts';
-import type { Metrics } from '../../src/observability/metrics.ts';
-import type { TrustedDocuments } from '../../src/server/limits/trusted-documents.ts';
-import { ChordServer } from '../../src/server/server.ts';
-import type { ChordService } from '../../src/service/service.ts';
-import { RecordingLogger } from '../support/app.ts';
-import { ManualClock } from '../support/clock.ts';
-import { soon, until } from '../support/wait.ts';
+import { createAuthenticator } from '../../../src/access/authenticator.ts';
+import type { OwnAuthenticate } from '../../../src/access/own.ts';
+import { createService } from '../../../src/chord.ts';
+import { completeOptions } from '../../../src/config/complete.ts';
+import type { OptionValues } from '../../../src/config/table.ts';
+import type { DeltaFormatter } from '../../../src/delta/format.ts';
+import type { Metrics } from '../../../src/observability/metrics.ts';
+import type { TrustedDocuments } from '../../../src/server/limits/trusted-documents.ts';
+import { ChordServer } from '../../../src/server/server.ts';
+import type { ChordService } from '../../../src/service/service.ts';
+import { RecordingLogger } from '../../support/app.ts';
+import { ManualClock } from '../../support/clock.ts';
+import { soon, until } from '../../support/wait.ts';
 
 export interface LaneStageOptions extends Partial<OptionValues> {
   readonly authenticate?: OwnAuthenticate;

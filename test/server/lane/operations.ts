@@ -1,5 +1,5 @@
 /** What clients may send, and which way it goes once it was seen. */
-import type { RequestParts } from './lane-stage.ts';
+import type { RequestParts } from './stage.ts';
 
 /** Plain requests take the lane, which a document is let into that yoga has passed; everything else goes through yoga. */
 export type Way = 'lane' | 'yoga';

@@ -1,10 +1,10 @@
 /** Whatever is asked, both ways answer the same bytes; and what is plain takes the short one. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ViewerDescription } from '../../src/access/viewer.ts';
-import type { DeltaFormatter } from '../../src/delta/format.ts';
-import { documents, failures, json, read, readById, update, writes } from './lane-operations.ts';
-import { bodies, heads } from './lane-requests.ts';
-import { Pair, rawRequest, type Stage, sorted } from './lane-stage.ts';
+import type { ViewerDescription } from '../../../src/access/viewer.ts';
+import type { DeltaFormatter } from '../../../src/delta/format.ts';
+import { documents, failures, json, read, readById, update, writes } from './operations.ts';
+import { bodies, heads } from './requests.ts';
+import { Pair, rawRequest, type Stage, sorted } from './stage.ts';
 
 /** Fails, or answers what no JSON can say, where the test wants it. */
 const formatter: DeltaFormatter = ({ changes }) => {

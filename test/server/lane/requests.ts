@@ -1,6 +1,6 @@
 /** The same operation in all kinds of HTTP. */
-import { json, type Row, read, readById, update } from './lane-operations.ts';
-import type { RequestParts } from './lane-stage.ts';
+import { json, type Row, read, readById, update } from './operations.ts';
+import type { RequestParts } from './stage.ts';
 
 /** With headers, a plain query. */
 const withHeaders = (headers: Readonly<Record<string, string | null>>): RequestParts => ({
