@@ -147,9 +147,11 @@ test('the stop ends in its time, even when clients hold on to everything', async
   const deaf = await upgraded(port);
   const halfway = connect(port, '127.0.0.1');
   halfway.write(
-    'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
+    'POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n' +
+      'Expect: 100-continue\r\n\r\n{',
   );
-  await once(halfway, 'connect');
+  // The server has read so far.
+  await once(halfway, 'data');
   const startMs = performance.now();
   const stopping = stopApp(app);
   release();
