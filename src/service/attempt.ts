@@ -27,3 +27,11 @@ export class Attempt implements CommitOptions {
     return this.#freshEpoch;
   }
 }
+
+/** A write as the store takes it; its idempotency key, if it has one, counts until `expiresAtMs`. */
+export function toWrite({ pending: { request }, decision }: Planned, expiresAtMs: number): Write {
+  const { writeId, idempotency } = request;
+  const { step, changed } = decision;
+  if (idempotency === undefined) return { writeId, step };
+  return { writeId, step, idempotency: { ...idempotency, changed, expiresAtMs } };
+}

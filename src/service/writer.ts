@@ -10,13 +10,11 @@
  * store fails a commit, what has waited for long fails with it: each of them would wait for a time limit of its own.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Backend, CommitOptions, CommitResult, Head, Known, Outcome, Write } from '../backend/backend.ts';
+import type { Backend, CommitOptions, CommitResult, Head, Known } from '../backend/backend.ts';
 import type { Clock } from '../clock.ts';
-import type { Delta } from '../delta/delta.ts';
-import { BackendUnavailableError, IdempotencyConflictError, LimitExceededError } from '../errors.ts';
-import type { Position } from '../model.ts';
+import { BackendUnavailableError, LimitExceededError } from '../errors.ts';
 import type { Tracing } from '../observability/tracing.ts';
-import { Attempt, type Commit } from './attempt.ts';
+import { Attempt, type Commit, toWrite } from './attempt.ts';
 import {
   absent,
   baseOf,
@@ -31,8 +29,8 @@ import {
   type Written,
 } from './batch.ts';
 import { decide, type WriteRequest, type WriteRules } from './decide.ts';
+import { duplicateAmong, settleDuplicate } from './duplicates.ts';
 import { callFor } from './metering.ts';
-import { toDelta } from './sync.ts';
 
 /** What the write path works with. Times in ms, sizes in bytes. */
 export interface WriterOptions extends Pick<WriteRules, 'deltaThreshold' | 'maxStateBytes' | 'defaultTtlMs'> {
@@ -166,8 +164,13 @@ export class Writer {
             ? backend.commit(id, base, writes, options)
             : callFor(queue.underWay, tracing, () => backend.commit(id, base, writes, options)));
           this.#note(result, options.nowMs);
-          if (result.kind === 'duplicate') await this.#settleDuplicateOf(planned, result, queue);
-          else this.#settleBatch(planned, result, { queue, options });
+          if (result.kind === 'duplicate') {
+            const duplicate = duplicateAmong(planned, result);
+            await settleDuplicate(duplicate, result.outcome, backend);
+            queue.underWay = queue.underWay.filter((pending) => pending !== duplicate);
+          } else {
+            this.#settleBatch(planned, result, { queue, options });
+          }
           if (result.kind === 'behind') attempt++;
           queue.known = result.kind === 'behind' ? result.known : undefined;
         }
@@ -193,7 +196,7 @@ export class Writer {
    * under way then, and left to `#confirmRefusal`.
    */
   #plan(id: string, queue: Queue, attempt: number): Commit | undefined {
-    const { backend, newEpoch } = this.#options;
+    const { backend, newEpoch, idempotencyWindowMs } = this.#options;
     if (attempt === maxAttempts) throw tooManyWriters();
     if (this.#closed) throw closed('NOT_STORED');
     const rules = this.#rules();
@@ -205,7 +208,8 @@ export class Writer {
       for (const pending of refused) void this.#confirmRefusal(pending, queue);
     }
     if (planned.length === 0) return undefined;
-    const writes = planned.map((plan) => this.#toWrite(plan, rules.nowMs));
+    const expiresAtMs = rules.nowMs + idempotencyWindowMs;
+    const writes = planned.map((plan) => toWrite(plan, expiresAtMs));
     return { planned, base: baseOf(known), writes, options: new Attempt(rules.nowMs, attempt, newEpoch) };
   }
 
@@ -241,41 +245,6 @@ export class Writer {
     settleCommitted(planned, isBegun ? options.freshEpoch : undefined);
   }
 
-  /** Settles the one; the others stay under way. */
-  async #settleDuplicateOf(
-    planned: readonly Planned[],
-    { index, outcome }: Extract<CommitResult, { kind: 'duplicate' }>,
-    queue: Queue,
-  ): Promise<void> {
-    const duplicate = planned[index]?.pending;
-    if (duplicate?.request.idempotency === undefined) {
-      throw new Error(`The backend is broken: no write with an idempotency key has the index ${index}.`);
-    }
-    await this.#settleDuplicate(duplicate, outcome);
-    queue.underWay = queue.underWay.filter((pending) => pending !== duplicate);
-  }
-
-  /** Never rejects. */
-  async #settleDuplicate({ request, settle, fail }: Pending, outcome: Outcome): Promise<void> {
-    if (outcome.requestHash !== request.idempotency?.requestHash) {
-      fail(new IdempotencyConflictError(request.idempotency?.key ?? ''));
-      return;
-    }
-    const { epoch, version, changed } = outcome;
-    const delta = changed && request.action.verb !== 'delete' ? await this.#retained(request.id, outcome) : null;
-    settle({ epoch, version, changed, duplicate: true, delta });
-  }
-
-  /** Null, too, when the store does not answer: that the write is stored is certain, and what its caller must know. */
-  async #retained(id: string, { epoch, version }: Position): Promise<Delta | null> {
-    try {
-      const [record] = await this.#options.backend.deltas(id, { afterVersion: version - 1, limit: 1 });
-      return record?.epoch === epoch && record.version === version ? toDelta(id, record) : null;
-    } catch {
-      return null;
-    }
-  }
-
   /** A refusal counts only on a view of the store begun after the request arrived. Never rejects. */
   async #confirmRefusal(pending: Pending, queue: Queue): Promise<void> {
     queue.confirming ??= new Set();
@@ -294,7 +263,7 @@ export class Writer {
       const read = () => backend.readOutcome(request.id, request.idempotency?.key, clock.now());
       const { known, outcome } = await callFor([pending], tracing, read);
       if (outcome !== undefined) {
-        await this.#settleDuplicate(pending, outcome);
+        await settleDuplicate(pending, outcome, backend);
         return false;
       }
       const decision = decide(known, request, this.#rules());
@@ -319,14 +288,6 @@ export class Writer {
       maxStateBytes,
       defaultTtlMs,
     };
-  }
-
-  #toWrite({ pending: { request }, decision }: Planned, nowMs: number): Write {
-    const { writeId, idempotency } = request;
-    const { step, changed } = decision;
-    if (idempotency === undefined) return { writeId, step };
-    const expiresAtMs = nowMs + this.#options.idempotencyWindowMs;
-    return { writeId, step, idempotency: { ...idempotency, changed, expiresAtMs } };
   }
 }
 
