@@ -1,6 +1,8 @@
 /** What callers hand in, checked once before anything else sees it. Everything behind this file trusts its types. */
 import type { Path } from '../delta/delta.ts';
 import { BadUserInputError, InvalidStateError } from '../errors.ts';
+import type { ClientPosition } from '../model.ts';
+import type { Since } from './sync.ts';
 
 /** An id of a context: 1 to 512 bytes of UTF-8, well-formed, no NUL. */
 export function parseId(argument: string, id: unknown): string {
@@ -37,6 +39,14 @@ export function parseEpoch(argument: string, epoch: unknown): string | undefined
 export function parseVersion(argument: string, version: unknown): number | undefined {
   if (version === undefined || version === null) return undefined;
   return parseInteger(argument, version, { min: 0, max: Number.MAX_SAFE_INTEGER });
+}
+
+/** The position that a client names; undefined: none, or version 0, which no context has. */
+export function parseSince(position: ClientPosition | null | undefined): Since | undefined {
+  // Named as in GraphQL, where a wrong one comes from most of all.
+  const version = parseVersion('clientVersion', position?.version) ?? 0;
+  const epoch = parseEpoch('clientEpoch', position?.epoch);
+  return version === 0 ? undefined : { epoch, version };
 }
 
 /** A time to live in ms. Undefined: keep what is; null: for ever. */

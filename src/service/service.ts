@@ -3,8 +3,6 @@
  *
  * Arguments are checked here, once; what is behind trusts its types.
  */
-import { createHash } from 'node:crypto';
-import { configure } from 'safe-stable-stringify';
 import type { Backend } from '../backend/backend.ts';
 import { type Clock, checkedClock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
@@ -36,18 +34,17 @@ import type {
 } from './chord.ts';
 import { Cleaner } from './cleaner.ts';
 import { parseCleanup, parseSchedule } from './cleanup-input.ts';
-import type { WriteRequest } from './decide.ts';
 import { Feed, type FeedSubscription } from './feed.ts';
 import type { Visible } from './id-source.ts';
 import { createWriteIds, newEpoch } from './ids.ts';
-import { assertKnownOptions, parseEpoch, parseId, parseLabel, parsePaths, parseTtlMs, parseVersion } from './input.ts';
+import { parseId, parsePaths, parseSince } from './input.ts';
 import { parseState, type StateLimits } from './input-state.ts';
 import { type ContextPage, type DeltaPage, type ListContextsOptions, type ListDeltasOptions, Lister } from './lists.ts';
 import { answerLabels, meterWrite } from './metering.ts';
 import { Reader } from './reader.ts';
 import { Scheduler } from './scheduler.ts';
-import type { Since } from './sync.ts';
 import { Transfers } from './transfer.ts';
+import { type OwnAction, parseWrite } from './write-input.ts';
 import { Writer } from './writer.ts';
 
 /** Everything that the service can be told. Times in ms, sizes in bytes. */
@@ -295,37 +292,14 @@ export class ChordService implements Chord {
     const { metrics } = this.#options;
     const write = () => {
       try {
-        return this.#writer.submit(this.#parseWrite(id, toAction(), options ?? noOptions), this.#toResult);
+        const action = toAction();
+        const request = parseWrite({ id, writeId: this.#newWriteId(), action }, options ?? noOptions);
+        return this.#writer.submit(request, this.#toResult);
       } catch (error) {
         return Promise.reject(error);
       }
     };
     return metrics === undefined ? write() : meterWrite(metrics, verb, write);
-  }
-
-  #parseWrite(id: string, action: OwnAction, options: SetOptions): WriteRequest {
-    assertKnownOptions(options, optionNamesOf[action.verb]);
-    const idempotencyKey = parseLabel('idempotencyKey', options.idempotencyKey);
-    const expectedVersion = parseVersion('expectedVersion', options.expectedVersion);
-    const expectedEpoch = parseEpoch('expectedEpoch', options.expectedEpoch);
-    const ttlMs = parseTtlMs(options.ttlMs);
-    const origin = parseLabel('origin', options.origin);
-    return {
-      id: parseId('id', id),
-      writeId: this.#newWriteId(),
-      action,
-      expectedVersion,
-      expectedEpoch,
-      ttlMs,
-      origin,
-      idempotency:
-        idempotencyKey === undefined
-          ? undefined
-          : {
-              key: idempotencyKey,
-              requestHash: hashRequest({ ...action, expectedVersion, expectedEpoch, ttlMs, origin }),
-            },
-    };
   }
 
   readonly #toResult = (contextId: string, written: Written): WriteResult => {
@@ -335,29 +309,3 @@ export class ChordService implements Chord {
 }
 
 const noOptions: SetOptions = Object.freeze({});
-
-/** What callers bring along; what they restore comes from elsewhere. */
-type OwnAction = Exclude<WriteRequest['action'], { readonly verb: 'restore' }>;
-
-const conditionNames = ['expectedVersion', 'expectedEpoch', 'idempotencyKey', 'origin'];
-const optionNamesOf: Readonly<Record<OwnAction['verb'], ReadonlySet<string>>> = {
-  set: new Set([...conditionNames, 'ttlMs']),
-  update: new Set([...conditionNames, 'ttlMs', 'remove']),
-  delete: new Set(conditionNames),
-};
-
-function parseSince(position: ClientPosition | null | undefined): Since | undefined {
-  // Named as in GraphQL, where a wrong one comes from most of all.
-  const version = parseVersion('clientVersion', position?.version) ?? 0;
-  const epoch = parseEpoch('clientEpoch', position?.epoch);
-  return version === 0 ? undefined : { epoch, version };
-}
-
-const stringify = configure({ deterministic: true });
-
-/** Of the verb and its arguments but the key, whatever the order of their keys. */
-function hashRequest(request: object): string {
-  return createHash('sha256')
-    .update(stringify(request) ?? '')
-    .digest('base64url');
-}
