@@ -104,10 +104,9 @@ export type {
   WriteResult,
 } from './service/chord.ts';
 export type {
-  ContextPage,
-  DeltaPage,
   InsertedRange,
   ListContextsOptions,
   ListDeltasOptions,
   PageOptions,
-} from './service/lists.ts';
+} from './service/list-input.ts';
+export type { ContextPage, DeltaPage } from './service/lists.ts';

@@ -2,7 +2,8 @@
 import type { Delta } from '../delta/delta.ts';
 import type { JsonObject } from '../delta/json.ts';
 import type { ClientPosition, ContextEvent, ContextRecord, Position, SortDirection } from '../model.ts';
-import type { ContextPage, DeltaPage, ListContextsOptions, ListDeltasOptions } from './lists.ts';
+import type { ListContextsOptions, ListDeltasOptions } from './list-input.ts';
+import type { ContextPage, DeltaPage } from './lists.ts';
 
 /** What every write takes beside what it changes. Null counts as absent. */
 export interface WriteOptions {

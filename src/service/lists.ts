@@ -2,47 +2,20 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Backend, DeltaRecord, Head } from '../backend/backend.ts';
 import type { Delta } from '../delta/delta.ts';
-import { BadUserInputError } from '../errors.ts';
-import type { ContextRecord, Page, SortDirection } from '../model.ts';
-import { chunkSize, compareIds, IdSource, type Visible } from './id-source.ts';
-import { parseDescending, parseId, parseIdPart, parseInteger, parseMoment, parseVersion } from './input.ts';
+import type { ContextRecord, Page } from '../model.ts';
+import { chunkSize, IdSource, type Visible } from './id-source.ts';
+import { parseId, parseIdPart, parseVersion } from './input.ts';
+import {
+  isWithin,
+  type ListContextsOptions,
+  type ListDeltasOptions,
+  type Moments,
+  type ParsedPage,
+  parseIds,
+  parseInserted,
+  parsePage,
+} from './list-input.ts';
 import { contextOf, toDelta } from './sync.ts';
-
-/** How much of a list. Null counts as absent. */
-export interface PageOptions {
-  /** 1 to 250; 50 by default. */
-  readonly limit?: number | null | undefined;
-  /** 0 to 1,000. */
-  readonly offset?: number | null | undefined;
-  readonly order?: SortDirection | null | undefined;
-}
-
-/** When it was written; both moments are excluded. */
-export interface InsertedRange {
-  /** Written before this moment, in ms since the Unix epoch. */
-  readonly insertedBeforeMs?: number | null | undefined;
-  /** Written after this moment. */
-  readonly insertedAfterMs?: number | null | undefined;
-}
-
-/** Which contexts; all conditions must hold. */
-export interface ListContextsOptions extends PageOptions, InsertedRange {
-  /** Only these, at most 250. */
-  readonly ids?: readonly string[] | null | undefined;
-  readonly idPrefix?: string | null | undefined;
-  readonly version?: number | null | undefined;
-  /** Only ids beyond this one, in the order of the list. */
-  readonly after?: string | null | undefined;
-}
-
-/** Which deltas; all conditions must hold. */
-export interface ListDeltasOptions extends PageOptions, InsertedRange {
-  /** Absent: the deltas of every context, by id. */
-  readonly contextId?: string | null | undefined;
-  /** Without `contextId`: only contexts beyond this id. */
-  readonly after?: string | null | undefined;
-  readonly afterVersion?: number | null | undefined;
-}
 
 /** One page of contexts. */
 export interface ContextPage extends Page<ContextRecord> {
@@ -63,12 +36,6 @@ const turnSize = 25;
 /** A page looks at so many contexts at most, and may then be short. */
 const maxScanned = 10_000;
 
-interface ParsedPage {
-  readonly limit: number;
-  readonly offset: number;
-  readonly descending: boolean;
-}
-
 interface CollectOptions extends Pick<ParsedPage, 'limit' | 'offset'> {
   /** Whether few of the ids may pass. */
   readonly isNarrow: boolean;
@@ -78,12 +45,6 @@ interface CollectOptions extends Pick<ParsedPage, 'limit' | 'offset'> {
 interface Found<T> {
   readonly id: string;
   readonly item: T;
-}
-
-/** After the one and before the other, both excluded. */
-interface Moments {
-  readonly beforeMs: number;
-  readonly afterMs: number;
 }
 
 /** Which deltas of a context are wanted. */
@@ -120,7 +81,7 @@ export class Lister {
       visible,
     });
     const version = parseVersion('version', options.version);
-    const inserted = insertedFilter(options);
+    const inserted = parseInserted(options);
     const isNarrow = version !== undefined || inserted !== undefined;
     const matches: Matches<Head> = (head) =>
       (version === undefined || head.version === version) && (inserted === undefined || isWithin(inserted, head));
@@ -135,7 +96,7 @@ export class Lister {
     const page = parsePage(options);
     const range: DeltaRange = {
       afterVersion: parseVersion('afterVersion', options.afterVersion) ?? 0,
-      inserted: insertedFilter(options),
+      inserted: parseInserted(options),
     };
     const id = options.contextId ?? undefined;
     const after = id === undefined ? parseIdPart('after', options.after) : undefined;
@@ -259,43 +220,4 @@ export class Lister {
     }
     return low;
   }
-}
-
-function parsePage({ limit, offset, order }: PageOptions): ParsedPage {
-  return {
-    limit: parseInteger('limit', limit ?? 50, { min: 1, max: 250 }),
-    offset: parseOffset(offset ?? 0),
-    descending: parseDescending(order),
-  };
-}
-
-function parseOffset(offset: unknown): number {
-  if (typeof offset === 'number' && offset > maxOffset) {
-    throw new BadUserInputError('offset', `at most ${maxOffset}; pass the last id as \`after\` to go further`);
-  }
-  return parseInteger('offset', offset, { min: 0, max: maxOffset });
-}
-
-const maxOffset = 1_000;
-
-/** The ids asked for, each once, in the order of the list. */
-function parseIds(options: ListContextsOptions, { descending }: ParsedPage): readonly string[] | undefined {
-  const { ids, idPrefix } = options;
-  if (ids === undefined || ids === null) return undefined;
-  if (!Array.isArray(ids) || ids.length > chunkSize) throw new BadUserInputError('ids', `at most ${chunkSize} ids`);
-  const sign = descending ? -1 : 1;
-  const wanted = ids.map((id) => parseId('ids', id)).filter((id) => id.startsWith(idPrefix ?? ''));
-  return [...new Set(wanted)].toSorted((a, b) => compareIds(a, b) * sign);
-}
-
-/** Undefined: everything matches. */
-function insertedFilter(range: InsertedRange): Moments | undefined {
-  const beforeMs = parseMoment('insertedBeforeMs', range.insertedBeforeMs) ?? Number.POSITIVE_INFINITY;
-  const afterMs = parseMoment('insertedAfterMs', range.insertedAfterMs) ?? Number.NEGATIVE_INFINITY;
-  if (beforeMs === Number.POSITIVE_INFINITY && afterMs === Number.NEGATIVE_INFINITY) return undefined;
-  return { beforeMs, afterMs };
-}
-
-function isWithin({ beforeMs, afterMs }: Moments, { insertedAtMs }: Head): boolean {
-  return insertedAtMs < beforeMs && insertedAtMs > afterMs;
 }

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { MemoryBackend } from '../../src/backend/memory.ts';
-import type { ContextPage, ListContextsOptions } from '../../src/service/lists.ts';
+import type { ListContextsOptions } from '../../src/service/list-input.ts';
+import type { ContextPage } from '../../src/service/lists.ts';
 import type { ChordService } from '../../src/service/service.ts';
 import { clientAt, nextEvent, openChord, openOn, rejectionOf } from '../support/chord.ts';
 import { ManualClock } from '../support/clock.ts';
