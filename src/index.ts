@@ -6,33 +6,22 @@ export type { ViewerDescription } from './access/viewer.ts';
 export type { App, AppOptions } from './app/app.ts';
 export { createApp } from './app/app.ts';
 export type {
-  Absent,
   Announcement,
   Backend,
-  Base,
-  CommitOptions,
-  CommitResult,
   DeltaListOptions,
-  DeltaRecord,
   Due,
   DueKind,
   DueOptions,
-  Head,
-  IdempotencyRecord,
-  Known,
-  KnownContext,
   Lease,
   ListOptions,
   Note,
-  Outcome,
   RateOptions,
   ReadOptions,
-  Step,
-  Tombstone,
   View,
   Watch,
-  Write,
 } from './backend/backend.ts';
+export type { Base, CommitOptions, CommitResult, IdempotencyRecord, Outcome, Step, Write } from './backend/commit.ts';
+export type { Absent, DeltaRecord, Head, Known, KnownContext, Tombstone } from './backend/known.ts';
 export type { LmdbOptions } from './backend/lmdb/lmdb.ts';
 export { LmdbBackend } from './backend/lmdb/lmdb.ts';
 export { MemoryBackend } from './backend/memory.ts';

@@ -1,5 +1,5 @@
 /** A process of its own with the library on Redis, which does what its parent asks for. */
-import type { CommitOptions } from '../../src/backend/backend.ts';
+import type { CommitOptions } from '../../src/backend/commit.ts';
 import { createChord } from '../../src/chord.ts';
 import { drive } from '../drive.ts';
 import { sizeNamed } from '../sizes.ts';

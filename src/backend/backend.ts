@@ -1,5 +1,6 @@
 /**
- * The storage contract: everything that the service asks of a store, and every guarantee it relies on.
+ * The storage contract: everything that the service asks of a store, and every guarantee it relies on. What is stored is
+ * in `known.ts`, what a commit is told and answers in `commit.ts`.
  *
  * Not here, on purpose: validation, defaults, limits, preconditions, retries (the service's, once), and the algebra
  * of deltas beyond applying one. A backend stores what it is given.
@@ -8,150 +9,10 @@
  * announcement, together or not at all. Two calls would be two truths. docs/backends.md numbers the guarantees
  * (B1…) and names the test of the conformance suite that holds each.
  */
-import type { Changes } from '../delta/delta.ts';
 import type { JsonObject } from '../delta/json.ts';
-import type { GoneCause, Position } from '../model.ts';
-
-/** Everything about a live context except its state: small, frozen, and always what the store says. */
-export interface Head extends Position {
-  /** The version with which the epoch began. */
-  readonly firstVersion: number;
-  /** The smallest version that a delta answer may start from; `firstVersion <= floor <= version`. Never goes back. */
-  readonly floor: number;
-  /** Identity of the store that wrote the context last (see `CommitOptions.freshEpoch`). */
-  readonly serverId: string;
-  /** Weight of the state in bytes, kept from the deltas. */
-  readonly stateBytes: number;
-  readonly createdAtMs: number;
-  /** When `version` was written. */
-  readonly insertedAtMs: number;
-  /** Touches since then. Part of the base: a plan must not undo an expiry that it did not see. */
-  readonly touches: number;
-  /** Sticky: null = for ever, undefined = no write ever gave one. */
-  readonly ttlMs?: number | null | undefined;
-  /** When the context becomes due for removal; null: never. */
-  readonly expiresAtMs: number | null;
-}
-
-/** One recorded write. Frozen by who makes it, values and all; shared by everybody who reads or is told of it. */
-export interface DeltaRecord {
-  readonly epoch: string;
-  /** `version - 1`; 0 for the write that began the epoch. */
-  readonly fromVersion: number;
-  readonly version: number;
-  readonly changes: Changes;
-  readonly insertedAtMs: number;
-  readonly origin?: string | undefined;
-  /** The same in all attempts of one write: how a re-sent commit is recognised. */
-  readonly writeId: string;
-  /** Weight of the changes in bytes. */
-  readonly weight: number;
-}
-
-/** What is left of a context that was deleted or has expired. */
-export interface Tombstone extends Position {
-  readonly kind: 'tombstone';
-  readonly cause: GoneCause;
-  readonly atMs: number;
-  readonly writeId: string;
-}
-
-/** A live context. */
-export interface KnownContext {
-  readonly kind: 'context';
-  readonly head: Head;
-  /** From `peek`: on loan, see there. From everywhere else: frozen, the caller's to keep. */
-  readonly state: JsonObject;
-}
-
-/** Neither a context nor a tombstone. */
-export interface Absent {
-  readonly kind: 'absent';
-}
-
-/** All that there is to know about an id. */
-export type Known = KnownContext | Tombstone | Absent;
-
-/** What a plan was made on. A commit is accepted only while it is still the truth, tombstones included. */
-export type Base =
-  | ({ readonly kind: 'context'; readonly touches: number } & Position)
-  | ({ readonly kind: 'tombstone' } & Position)
-  | Absent;
-
-/**
- * What a write does to a context. The service has decided everything; the store only records.
- *
- * One thing the store knows better: deltas may have been trimmed since the head was planned, which moves no position.
- * So the floor of a live context stays where it is when the head of a `change` names a lower one.
- */
-export type Step =
-  /**
-   * Brings a context into being, with a new epoch; the changes of `delta`, applied to `{}`, are its state. The delta
-   * is not kept when its version is `trimTo` or older.
-   */
-  | { readonly kind: 'create'; readonly head: Head; readonly delta: DeltaRecord; readonly trimTo: number }
-  /** One version on: `delta` leads to `head`. Deltas of `trimTo` and older are dropped, `head.floor` says so. */
-  | { readonly kind: 'change'; readonly head: Head; readonly delta: DeltaRecord; readonly trimTo: number }
-  /**
-   * Nothing changed but `expiresAtMs` or `ttlMs`: only these two and `touches`, one more than before, count of `head`.
-   * Not announced.
-   */
-  | { readonly kind: 'touch'; readonly head: Head }
-  | { readonly kind: 'remove'; readonly cause: GoneCause; readonly atMs: number };
-
-/** What a write did, as its idempotency record remembers it. Never the state. */
-export interface Outcome extends Position {
-  readonly requestHash: string;
-  readonly changed: boolean;
-}
-
-/** What a write wants remembered under its idempotency key. */
-export interface IdempotencyRecord {
-  readonly key: string;
-  /** Of the verb and its arguments without the key. */
-  readonly requestHash: string;
-  readonly changed: boolean;
-  /** The record counts while the `nowMs` of a caller is below this, and may be forgotten once one was not. */
-  readonly expiresAtMs: number;
-}
-
-/** A commit has at most one write for each idempotency key. */
-export interface Write {
-  readonly writeId: string;
-  readonly step: Step;
-  readonly idempotency?: IdempotencyRecord | undefined;
-}
-
-/** What a commit is told beside its writes. */
-export interface CommitOptions {
-  readonly nowMs: number;
-  /**
-   * The epoch to begin when the context was last written under another server identity than this store's: its tail
-   * may be lost, so the first `change` starts a history of its own (firstVersion = floor = its version, the delta
-   * gets `fromVersion: 0`, earlier deltas are dropped), and the result says so. A `touch` begins nothing and keeps the
-   * old identity; what follows a removal has the epoch that it was planned with. An accessor that makes it once when it
-   * is read: a store that spreads the options loses it.
-   */
-  readonly freshEpoch: string;
-  /** How often these writes were answered `behind` before. A shared store may reserve the context for a loser. */
-  readonly attempt: number;
-}
-
-/** What became of a commit. */
-export type CommitResult =
-  /**
-   * All writes are stored, durable, and announced. `head` is what the store wrote last, undefined after a removal;
-   * `epochBegan`: the first change began `CommitOptions.freshEpoch`, and those up to the next removal belong to it.
-   */
-  | { readonly kind: 'committed'; readonly head?: Head | undefined; readonly epochBegan: boolean }
-  /**
-   * The base is not the truth (or the context is reserved for a writer that lost before). Nothing was stored by this
-   * call. `known` is what is; `since` are the deltas from the base on when the store has them all, of the whole epoch
-   * when the base was no context: a write whose id is among them was stored by an earlier attempt.
-   */
-  | { readonly kind: 'behind'; readonly known: Known; readonly since?: readonly DeltaRecord[] | undefined }
-  /** The idempotency key of `writes[index]`, the first such, was used before. Nothing was stored by this call. */
-  | { readonly kind: 'duplicate'; readonly index: number; readonly outcome: Outcome };
+import type { Position } from '../model.ts';
+import type { Base, CommitOptions, CommitResult, Outcome, Write } from './commit.ts';
+import type { Absent, DeltaRecord, Head, Known, Tombstone } from './known.ts';
 
 /** One consistent view of an id. */
 export type View =

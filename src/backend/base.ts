@@ -1,6 +1,8 @@
 /** Where a context stands, compared: what every store asks of a commit's base and of a reader's position. */
 import type { Position } from '../model.ts';
-import type { Absent, Base, Head, ReadOptions, Tombstone } from './backend.ts';
+import type { ReadOptions } from './backend.ts';
+import type { Base } from './commit.ts';
+import type { Absent, Head, Tombstone } from './known.ts';
 
 /** Whether a plan was made on what is. */
 export function isBase(

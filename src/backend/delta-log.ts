@@ -1,4 +1,4 @@
-import type { DeltaRecord } from './backend.ts';
+import type { DeltaRecord } from './known.ts';
 
 /** The retained deltas of one epoch: contiguous, oldest first; dropping from the front costs nothing per delta. */
 export class DeltaLog {

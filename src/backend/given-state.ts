@@ -13,7 +13,8 @@
  */
 import { applyAll } from '../delta/apply.ts';
 import { deepFreeze, type JsonObject } from '../delta/json.ts';
-import type { DeltaRecord, Head, View } from './backend.ts';
+import type { View } from './backend.ts';
+import type { DeltaRecord, Head } from './known.ts';
 
 /** A state, or what makes it. */
 export type Offer = JsonObject | (() => JsonObject);

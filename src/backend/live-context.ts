@@ -1,9 +1,11 @@
 /** What the memory backend keeps under an id, and what it tells of that. */
 import { deepFreeze, type JsonObject } from '../delta/json.ts';
-import type { Base, CommitResult, DeltaRecord, Head, Known, ReadOptions, Tombstone, View } from './backend.ts';
+import type { ReadOptions, View } from './backend.ts';
 import { startOfDeltas } from './base.ts';
+import type { Base, CommitResult } from './commit.ts';
 import type { DeltaLog } from './delta-log.ts';
 import { type GivenState, offerOf, viewWith } from './given-state.ts';
+import type { DeltaRecord, Head, Known, Tombstone } from './known.ts';
 
 /** A context while it lives. The state changes in place until somebody is given it. */
 export interface LiveContext {

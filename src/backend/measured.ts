@@ -3,26 +3,20 @@ import type { Position } from '../model.ts';
 import type {
   Announcement,
   Backend,
-  Base,
-  CommitOptions,
-  CommitResult,
   DeltaListOptions,
-  DeltaRecord,
   Due,
   DueKind,
   DueOptions,
-  Head,
-  Known,
   Lease,
   ListOptions,
   Note,
-  Outcome,
   RateOptions,
   ReadOptions,
   View,
   Watch,
-  Write,
 } from './backend.ts';
+import type { Base, CommitOptions, CommitResult, Outcome, Write } from './commit.ts';
+import type { DeltaRecord, Head, Known } from './known.ts';
 
 /** The methods that wait for the store. */
 export type MeasuredMethod = Exclude<keyof Backend, 'serverId' | 'peek' | 'close'>;

@@ -12,31 +12,23 @@ import type { GoneCause, Position } from '../model.ts';
 import type {
   Announcement,
   Backend,
-  Base,
-  CommitOptions,
-  CommitResult,
   DeltaListOptions,
-  DeltaRecord,
   Due,
   DueKind,
   DueOptions,
-  Head,
-  IdempotencyRecord,
-  Known,
   Lease,
   ListOptions,
   Note,
-  Outcome,
   ReadOptions,
-  Tombstone,
   View,
   Watch,
-  Write,
 } from './backend.ts';
 import { isBase, positionOf, samePosition, withFloor } from './base.ts';
+import type { Base, CommitOptions, CommitResult, IdempotencyRecord, Outcome, Write } from './commit.ts';
 import { DeltaLog } from './delta-log.ts';
 import { DueIndex } from './due-index.ts';
 import { IdIndex } from './id-index.ts';
+import type { DeltaRecord, Head, Known, Tombstone } from './known.ts';
 import { Leases } from './leases.ts';
 import { absent, assertLive, behind, handOut, type LiveContext, viewOf } from './live-context.ts';
 import { OutcomeStore } from './outcome-store.ts';

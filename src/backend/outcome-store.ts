@@ -1,4 +1,4 @@
-import type { Outcome } from './backend.ts';
+import type { Outcome } from './commit.ts';
 import { DueIndex } from './due-index.ts';
 
 interface Entry {

@@ -1,7 +1,7 @@
 import { advance } from '../delta/apply.ts';
 import type { JsonObject } from '../delta/json.ts';
 import { Trial } from '../delta/trial.ts';
-import type { Write } from './backend.ts';
+import type { Write } from './commit.ts';
 
 /**
  * The state after each write. A store tries a commit out before it records anything: a delta that does not fit would

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
-import type { Announcement, Backend, CommitResult, Head, View, Watch } from '../backend/backend.ts';
+import type { Announcement, Backend, View, Watch } from '../backend/backend.ts';
+import type { CommitResult } from '../backend/commit.ts';
+import type { Head } from '../backend/known.ts';
 import { equal, isJsonObject, type JsonObject, type JsonValue, setKey } from '../delta/json.ts';
 import type { Position } from '../model.ts';
 

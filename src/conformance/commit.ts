@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Absent, Base, CommitResult } from '../backend/backend.ts';
+import type { Base, CommitResult } from '../backend/commit.ts';
+import type { Absent } from '../backend/known.ts';
 import {
   assertBehind,
   assertCommitted,

@@ -7,19 +7,9 @@
  *
  * A draft never changes: every step answers a new one, so that any earlier one can be planned on again.
  */
-import type {
-  Backend,
-  Base,
-  CommitOptions,
-  CommitResult,
-  DeltaRecord,
-  Head,
-  IdempotencyRecord,
-  Known,
-  KnownContext,
-  Step,
-  Write,
-} from '../backend/backend.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { Base, CommitOptions, CommitResult, IdempotencyRecord, Step, Write } from '../backend/commit.ts';
+import type { DeltaRecord, Head, Known, KnownContext } from '../backend/known.ts';
 import type { Changes } from '../delta/delta.ts';
 import { diff } from '../delta/diff.ts';
 import { deepFreeze, type JsonObject } from '../delta/json.ts';

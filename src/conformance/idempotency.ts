@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Backend, Outcome } from '../backend/backend.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { Outcome } from '../backend/commit.ts';
 import { assertBehind, assertCommitted, assertDuplicate, assertSame, at, versionsOf } from './check.ts';
 import { draft, fresh, history, start } from './draft.ts';
 import type { Group } from './suite.ts';

@@ -1,14 +1,5 @@
-import type {
-  Base,
-  CommitResult,
-  DeltaRecord,
-  Head,
-  IdempotencyRecord,
-  Known,
-  Outcome,
-  Tombstone,
-  Write,
-} from '../backend/backend.ts';
+import type { Base, CommitResult, IdempotencyRecord, Outcome, Write } from '../backend/commit.ts';
+import type { DeltaRecord, Head, Known, Tombstone } from '../backend/known.ts';
 import { apply } from '../delta/apply.ts';
 import type { JsonObject } from '../delta/json.ts';
 import type { Position } from '../model.ts';

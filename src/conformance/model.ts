@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Backend, Known } from '../backend/backend.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { Known } from '../backend/known.ts';
 import { copyObject, type JsonObject, type JsonValue, setKey } from '../delta/json.ts';
 import { assertKind, assertSame, at, dueIds, everything } from './check.ts';
 import { type Draft, draft, start } from './draft.ts';

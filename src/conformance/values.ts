@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Known } from '../backend/backend.ts';
+import type { Known } from '../backend/known.ts';
 import { isJsonObject, type JsonObject, type JsonValue, setKey } from '../delta/json.ts';
 import { assertBehind, assertSame, everything, listen, readContext } from './check.ts';
 import { type Draft, draft, history } from './draft.ts';

@@ -1,4 +1,4 @@
-import type { Base, CommitOptions, Write } from '../backend/backend.ts';
+import type { Base, CommitOptions, Write } from '../backend/commit.ts';
 import type { Planned } from './batch.ts';
 
 /** What is handed to the store. */

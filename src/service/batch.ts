@@ -1,5 +1,6 @@
 /** What happens to the writes of one commit: chosen, planned on each other, settled. Nothing here waits or asks a store. */
-import type { Absent, Base, CommitResult, DeltaRecord, Known } from '../backend/backend.ts';
+import type { Base, CommitResult } from '../backend/commit.ts';
+import type { Absent, DeltaRecord, Known } from '../backend/known.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { Position } from '../model.ts';
 import type { Span } from '../observability/tracing.ts';

@@ -1,4 +1,5 @@
-import type { Announcement, Backend, DeltaRecord, Head, Watch } from '../backend/backend.ts';
+import type { Announcement, Backend, Watch } from '../backend/backend.ts';
+import type { DeltaRecord, Head } from '../backend/known.ts';
 import type { Clock } from '../clock.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { ContextEvent, Position } from '../model.ts';

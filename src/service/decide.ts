@@ -3,17 +3,9 @@
  *
  * The order of the checks is that of docs/protocol.md: existence, expectedEpoch and expectedVersion, limits.
  */
-import type {
-  Absent,
-  DeltaRecord,
-  Head,
-  IdempotencyRecord,
-  Known,
-  KnownContext,
-  Step,
-  Tombstone,
-  View,
-} from '../backend/backend.ts';
+import type { View } from '../backend/backend.ts';
+import type { IdempotencyRecord, Step } from '../backend/commit.ts';
+import type { Absent, DeltaRecord, Head, Known, KnownContext, Tombstone } from '../backend/known.ts';
 import { lastMomentMs } from '../clock.ts';
 import { freezeChanges } from '../delta/change.ts';
 import type { Changes, Path } from '../delta/delta.ts';

@@ -1,5 +1,6 @@
 /** Writes whose idempotency key was used before: told what the first of them did, and done no more. */
-import type { Backend, CommitResult, Outcome } from '../backend/backend.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { CommitResult, Outcome } from '../backend/commit.ts';
 import type { Delta } from '../delta/delta.ts';
 import { IdempotencyConflictError } from '../errors.ts';
 import type { Position } from '../model.ts';

@@ -1,4 +1,4 @@
-import type { Head } from '../backend/backend.ts';
+import type { Head } from '../backend/known.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { ContextEvent, Position } from '../model.ts';
 import { type At, type Channel, noContext, type Subscriber } from './channel.ts';

@@ -1,5 +1,5 @@
 /** Which contexts and deltas a list is asked for, checked. */
-import type { Head } from '../backend/backend.ts';
+import type { Head } from '../backend/known.ts';
 import { BadUserInputError } from '../errors.ts';
 import type { SortDirection } from '../model.ts';
 import { chunkSize, compareIds } from './id-source.ts';

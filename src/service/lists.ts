@@ -1,6 +1,7 @@
 /** Pages of contexts and of deltas: administrative reads, bounded in what one of them looks at. */
 import { setImmediate } from 'node:timers/promises';
-import type { Backend, DeltaRecord, Head } from '../backend/backend.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { DeltaRecord, Head } from '../backend/known.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { ContextRecord, Page } from '../model.ts';
 import { chunkSize, IdSource, type Visible } from './id-source.ts';

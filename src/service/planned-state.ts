@@ -1,4 +1,5 @@
-import type { Known, Step } from '../backend/backend.ts';
+import type { Step } from '../backend/commit.ts';
+import type { Known } from '../backend/known.ts';
 import { Trial } from '../delta/trial.ts';
 
 /**

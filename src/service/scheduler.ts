@@ -8,7 +8,7 @@
  * than the next thing is due, and no earlier than the last run's rest is over. They are kept apart, so that each may
  * change while the loop rests.
  */
-import type { Head } from '../backend/backend.ts';
+import type { Head } from '../backend/known.ts';
 import { lastMomentMs } from '../clock.ts';
 import { BackendUnavailableError } from '../errors.ts';
 import type { CleanupReport, CleanupStatus } from './chord.ts';

@@ -1,7 +1,8 @@
 /**
  * What a client is told: the table of docs/protocol.md as a pure function of its position and one view of the store.
  */
-import type { DeltaRecord, Head, View } from '../backend/backend.ts';
+import type { View } from '../backend/backend.ts';
+import type { DeltaRecord, Head } from '../backend/known.ts';
 import { freezeChanges } from '../delta/change.ts';
 import { compose } from '../delta/compose.ts';
 import type { Delta } from '../delta/delta.ts';

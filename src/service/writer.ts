@@ -10,7 +10,9 @@
  * store fails a commit, what has waited for long fails with it: each of them would wait for a time limit of its own.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Backend, CommitOptions, CommitResult, Head, Known } from '../backend/backend.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { CommitOptions, CommitResult } from '../backend/commit.ts';
+import type { Head, Known } from '../backend/known.ts';
 import type { Clock } from '../clock.ts';
 import { BackendUnavailableError, LimitExceededError } from '../errors.ts';
 import type { Tracing } from '../observability/tracing.ts';

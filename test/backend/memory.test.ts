@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Step } from '../../src/backend/backend.ts';
+import type { Step } from '../../src/backend/commit.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import { backendConformance } from '../../src/conformance/conformance.ts';
 import { type Draft, draft } from '../../src/conformance/draft.ts';

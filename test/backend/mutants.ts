@@ -1,19 +1,8 @@
 /** Backends with one mistake each, of the kind that implementers make. The suite must find every one. */
 import { setImmediate as turn } from 'node:timers/promises';
-import type {
-  Announcement,
-  Base,
-  CommitOptions,
-  CommitResult,
-  Head,
-  Known,
-  Note,
-  Outcome,
-  ReadOptions,
-  View,
-  Watch,
-  Write,
-} from '../../src/backend/backend.ts';
+import type { Announcement, Note, ReadOptions, View, Watch } from '../../src/backend/backend.ts';
+import type { Base, CommitOptions, CommitResult, Outcome, Write } from '../../src/backend/commit.ts';
+import type { Head, Known } from '../../src/backend/known.ts';
 import { Delegating } from './delegating.ts';
 
 type Listener = (announcement: Announcement) => void;

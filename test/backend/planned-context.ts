@@ -1,4 +1,5 @@
-import type { DeltaRecord, Head, Write } from '../../src/backend/backend.ts';
+import type { Write } from '../../src/backend/commit.ts';
+import type { DeltaRecord, Head } from '../../src/backend/known.ts';
 import { type Plan, planCommit, planRow, type Stored, trimmed } from '../../src/backend/lmdb/plan.ts';
 import { baseVersion, type Row } from '../../src/backend/lmdb/records.ts';
 import type { RowWrite, TableName } from '../../src/backend/lmdb/tables.ts';

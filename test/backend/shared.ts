@@ -1,4 +1,5 @@
-import type { Announcement, Base, CommitOptions, CommitResult, Watch, Write } from '../../src/backend/backend.ts';
+import type { Announcement, Watch } from '../../src/backend/backend.ts';
+import type { Base, CommitOptions, CommitResult, Write } from '../../src/backend/commit.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import { BackendUnavailableError } from '../../src/errors.ts';
 import { Delegating } from './delegating.ts';

@@ -1,6 +1,7 @@
 /* Whether a store that was opened again has what it must have, and whether all that it says agrees. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Backend, DeltaRecord, Due } from '../../src/backend/backend.ts';
+import type { Backend, Due } from '../../src/backend/backend.ts';
+import type { DeltaRecord } from '../../src/backend/known.ts';
 import { KeyReader } from '../../src/backend/lmdb/keys.ts';
 import type { Row } from '../../src/backend/lmdb/records.ts';
 import { openRoot, openTables, type Table, type Tables } from '../../src/backend/lmdb/tables.ts';

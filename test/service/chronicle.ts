@@ -1,4 +1,5 @@
-import type { Announcement, Base, CommitOptions, CommitResult, Write } from '../../src/backend/backend.ts';
+import type { Announcement } from '../../src/backend/backend.ts';
+import type { Base, CommitOptions, CommitResult, Write } from '../../src/backend/commit.ts';
 import type { Changes } from '../../src/delta/delta.ts';
 import type { JsonObject } from '../../src/delta/json.ts';
 import type { Position } from '../../src/model.ts';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Head, Known, KnownContext, Tombstone } from '../../src/backend/backend.ts';
+import type { Head, Known, KnownContext, Tombstone } from '../../src/backend/known.ts';
 import { apply } from '../../src/delta/apply.ts';
 import { deepFreeze, type JsonObject } from '../../src/delta/json.ts';
 import { weight } from '../../src/delta/weight.ts';

@@ -1,5 +1,6 @@
 /** Feeds that are wrong in one way each. The tests of the feed must catch them. */
-import type { Announcement, Backend, DeltaRecord } from '../../src/backend/backend.ts';
+import type { Announcement, Backend } from '../../src/backend/backend.ts';
+import type { DeltaRecord } from '../../src/backend/known.ts';
 import type { ClientPosition, ContextEvent } from '../../src/model.ts';
 import type { ChordService } from '../../src/service/service.ts';
 import type { Events } from '../support/chord.ts';

@@ -1,6 +1,6 @@
 /** Writes on a store that is cold, slow, contended, or goes away: what is answered, and that it is true. */
 import { describe, expect, test } from 'vitest';
-import type { Known } from '../../src/backend/backend.ts';
+import type { Known } from '../../src/backend/known.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
 import type { ServiceOptions } from '../../src/service/service.ts';
 import { clientAt, isPending, nextEvent, openOn, positionOf, rejectionOf } from '../support/chord.ts';

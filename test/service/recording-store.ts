@@ -1,19 +1,6 @@
-import type {
-  Announcement,
-  Backend,
-  Base,
-  CommitOptions,
-  CommitResult,
-  DeltaListOptions,
-  DeltaRecord,
-  Head,
-  Known,
-  Outcome,
-  ReadOptions,
-  View,
-  Watch,
-  Write,
-} from '../../src/backend/backend.ts';
+import type { Announcement, Backend, DeltaListOptions, ReadOptions, View, Watch } from '../../src/backend/backend.ts';
+import type { Base, CommitOptions, CommitResult, Outcome, Write } from '../../src/backend/commit.ts';
+import type { DeltaRecord, Head, Known } from '../../src/backend/known.ts';
 import type { JsonObject } from '../../src/delta/json.ts';
 import type { Position } from '../../src/model.ts';
 import { Delegating } from '../backend/delegating.ts';

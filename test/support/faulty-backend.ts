@@ -1,25 +1,19 @@
 import type {
   Announcement,
   Backend,
-  Base,
-  CommitOptions,
-  CommitResult,
   DeltaListOptions,
-  DeltaRecord,
   Due,
   DueKind,
   DueOptions,
-  Head,
-  Known,
   Lease,
   ListOptions,
   Note,
-  Outcome,
   ReadOptions,
   View,
   Watch,
-  Write,
 } from '../../src/backend/backend.ts';
+import type { Base, CommitOptions, CommitResult, Outcome, Write } from '../../src/backend/commit.ts';
+import type { DeltaRecord, Head, Known } from '../../src/backend/known.ts';
 import type { MemoryBackend } from '../../src/backend/memory.ts';
 import { BackendUnavailableError } from '../../src/errors.ts';
 import type { Position } from '../../src/model.ts';

@@ -7,9 +7,10 @@
 import { LRUCache } from 'lru-cache';
 import { advance } from '../../delta/apply.ts';
 import { deepFreeze, type JsonObject } from '../../delta/json.ts';
-import type { Absent, DeltaRecord, Known, ReadOptions, Tombstone } from '../backend.ts';
+import type { ReadOptions } from '../backend.ts';
 import { startOfDeltas } from '../base.ts';
 import { DeltaLog } from '../delta-log.ts';
+import type { Absent, DeltaRecord, Known, Tombstone } from '../known.ts';
 import { encodeKey } from './keys.ts';
 import type { Plan } from './plan.ts';
 import { baseVersion, deltaFrom, type Row, rowFrom, stateFrom, tombstoneFrom } from './records.ts';

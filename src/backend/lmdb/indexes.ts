@@ -1,5 +1,6 @@
 /** What the tables say about many contexts: lists, counts, what is due, idempotency records. */
-import type { Due, DueOptions, ListOptions, Outcome } from '../backend.ts';
+import type { Due, DueOptions, ListOptions } from '../backend.ts';
+import type { Outcome } from '../commit.ts';
 import { compareUtf8 } from '../order.ts';
 import { beyond, encodeKey, KeyReader } from './keys.ts';
 import { outcomeFrom } from './records.ts';

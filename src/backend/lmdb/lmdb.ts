@@ -13,25 +13,19 @@ import type { Position } from '../../model.ts';
 import type {
   Announcement,
   Backend,
-  Base,
-  CommitOptions,
-  CommitResult,
   DeltaListOptions,
-  DeltaRecord,
   Due,
   DueKind,
   DueOptions,
-  Head,
-  Known,
   Lease,
   ListOptions,
   Note,
-  Outcome,
   ReadOptions,
   View,
   Watch,
-  Write,
 } from '../backend.ts';
+import type { Base, CommitOptions, CommitResult, Outcome, Write } from '../commit.ts';
+import type { DeltaRecord, Head, Known } from '../known.ts';
 import { Leases } from '../leases.ts';
 import { Turns } from '../turns.ts';
 import { Watchers } from '../watchers.ts';

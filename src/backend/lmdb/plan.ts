@@ -4,18 +4,10 @@
  * A row of the contexts table changes with every commit, a delta is added, and whatever else changes follows from the
  * rows before and after: so an index can never say something that the row does not.
  */
-import type {
-  Absent,
-  Announcement,
-  CommitOptions,
-  DeltaRecord,
-  Head,
-  IdempotencyRecord,
-  Step,
-  Tombstone,
-  Write,
-} from '../backend.ts';
+import type { Announcement } from '../backend.ts';
 import { positionOf, withFloor } from '../base.ts';
+import type { CommitOptions, IdempotencyRecord, Step, Write } from '../commit.ts';
+import type { Absent, DeltaRecord, Head, Tombstone } from '../known.ts';
 import { baseVersion, type Row } from './records.ts';
 import { dueKinds, type RowWrite } from './tables.ts';
 

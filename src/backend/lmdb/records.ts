@@ -1,6 +1,7 @@
 /** What is kept of a context, as JSON text. Everything that comes back is frozen. */
 import { deepFreeze, type JsonArray, type JsonObject } from '../../delta/json.ts';
-import type { DeltaRecord, Head, Outcome, Tombstone } from '../backend.ts';
+import type { Outcome } from '../commit.ts';
+import type { DeltaRecord, Head, Tombstone } from '../known.ts';
 
 /**
  * The row of a live context.

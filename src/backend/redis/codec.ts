@@ -5,7 +5,9 @@
 import type { Changes } from '../../delta/delta.ts';
 import { deepFreeze, type JsonArray, type JsonObject } from '../../delta/json.ts';
 import type { GoneCause, Position } from '../../model.ts';
-import type { Announcement, Base, DeltaRecord, Head, Outcome, Tombstone, Write } from '../backend.ts';
+import type { Announcement } from '../backend.ts';
+import type { Base, Outcome, Write } from '../commit.ts';
+import type { DeltaRecord, Head, Tombstone } from '../known.ts';
 
 /** What a view of a live context brings, see view.lua. */
 export interface StoredView extends StoredHead {

@@ -3,8 +3,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BackendUnavailableError } from '../../errors.ts';
-import type { Base, CommitOptions, CommitResult, Head, Step, Write } from '../backend.ts';
 import { isBase, samePosition } from '../base.ts';
+import type { Base, CommitOptions, CommitResult, Step, Write } from '../commit.ts';
+import type { Head } from '../known.ts';
 import {
   addSteps,
   baseText,

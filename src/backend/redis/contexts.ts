@@ -8,9 +8,10 @@
 import { LRUCache } from 'lru-cache';
 import { advance } from '../../delta/apply.ts';
 import type { JsonObject } from '../../delta/json.ts';
-import type { Absent, Base, DeltaRecord, Head, KnownContext, Tombstone, Write } from '../backend.ts';
 import { isBase, samePosition } from '../base.ts';
+import type { Base, Write } from '../commit.ts';
 import { type GivenState, type Offer, offerOf } from '../given-state.ts';
+import type { Absent, DeltaRecord, Head, KnownContext, Tombstone } from '../known.ts';
 import type { Line, StoredView } from './codec.ts';
 
 /** What an entry weighs besides the state. */

@@ -1,5 +1,7 @@
-import type { DeltaRecord, Known, Outcome, ReadOptions, View } from '../backend.ts';
+import type { ReadOptions, View } from '../backend.ts';
+import type { Outcome } from '../commit.ts';
 import { viewWith } from '../given-state.ts';
+import type { DeltaRecord, Known } from '../known.ts';
 import { outcomeFrom, type StoredView } from './codec.ts';
 import type { Contexts } from './contexts.ts';
 import { listOf, textOf } from './replies.ts';

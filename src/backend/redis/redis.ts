@@ -11,26 +11,20 @@ import type { Position } from '../../model.ts';
 import type {
   Announcement,
   Backend,
-  Base,
-  CommitOptions,
-  CommitResult,
   DeltaListOptions,
-  DeltaRecord,
   Due,
   DueKind,
   DueOptions,
-  Head,
-  Known,
   Lease,
   ListOptions,
   Note,
-  Outcome,
   RateOptions,
   ReadOptions,
   View,
   Watch,
-  Write,
 } from '../backend.ts';
+import type { Base, CommitOptions, CommitResult, Outcome, Write } from '../commit.ts';
+import type { DeltaRecord, Head, Known } from '../known.ts';
 import { Announcements } from './announcements/announcements.ts';
 import { announcementFrom, deltaFrom, type Entry, headFrom, isLive, positionFrom } from './codec.ts';
 import { Commits } from './commits.ts';

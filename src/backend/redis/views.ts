@@ -1,5 +1,5 @@
 /** Answers of the scripts that carry a context, see view.lua, read.lua and commit.lua. */
-import type { Tombstone } from '../backend.ts';
+import type { Tombstone } from '../known.ts';
 import { deltaFrom, type Entry, headFrom, type StoredView, stateFrom, tombstoneFrom } from './codec.ts';
 import { listOf, textOf } from './replies.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { DeltaRecord, Head } from '../../../src/backend/backend.ts';
+import type { DeltaRecord, Head } from '../../../src/backend/known.ts';
 import type { StoredView } from '../../../src/backend/redis/codec.ts';
 import { Contexts } from '../../../src/backend/redis/contexts.ts';
 import type { Changes } from '../../../src/delta/delta.ts';
