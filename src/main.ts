@@ -16,8 +16,8 @@ import { DataDirectoryError, RedisStoreError } from './errors.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
 import { figuresOfWorkers } from './observability/prometheus.ts';
 import { packageVersion } from './version.ts';
+import { Primary, WorkerFailure } from './workers/primary.ts';
 import { onStopAsked, tellStarted, workerNumber } from './workers/worker.ts';
-import { WorkerFailure, Workers } from './workers/workers.ts';
 
 /*
  * The command. Exit codes: 0 it ended as asked, 1 it failed, 2 it was started with something that cannot be used.
@@ -100,13 +100,13 @@ function announce({ url, isReady }: Started, config: Config<DeltaFormatter>, log
   });
 }
 
-function lead(config: Config<DeltaFormatter>, logger: Logger, onGivenUp: () => void): Workers {
+function lead(config: Config<DeltaFormatter>, logger: Logger, onGivenUp: () => void): Primary {
   const { workers: count, metricsPort, redisTimeoutMs, workerTimeoutMs } = config;
   const metrics =
     metricsPort === null
       ? undefined
       : createMetricsServer({ ...config, metricsPort, figures: figuresOfWorkers(), logger });
-  return new Workers({ count, logger, metrics, startTimeoutMs: redisTimeoutMs + 60_000, workerTimeoutMs, onGivenUp });
+  return new Primary({ count, logger, metrics, startTimeoutMs: redisTimeoutMs + 60_000, workerTimeoutMs, onGivenUp });
 }
 
 function build(config: Config<DeltaFormatter>, logger: Logger, worker: number | undefined): App {

@@ -1,4 +1,4 @@
-/** What becomes of the place of a worker that has ended. Decided here, done in workers.ts. */
+/** What becomes of the slot of a worker that has ended. Decided here, done in primary.ts. */
 
 /** Who has served for so long could: what ended it is news, and not the same as before. */
 const steadyMs = 10_000;
@@ -14,7 +14,7 @@ export interface End {
   readonly lifeMs: number;
 }
 
-/** The ends of one place that came one after the other. */
+/** The ends of one slot that came one after the other. */
 export interface Streak {
   readonly shortLives: number;
   readonly failedStarts: number;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { afterEnd, type End, type Next, noStreak } from '../../src/workers/restarts.ts';
 
-/** What becomes of ends that come one after the other in one place. */
+/** What becomes of ends that come one after the other in one slot. */
 function decisions(ends: readonly End[]): readonly Next[] {
   let streak = noStreak;
   return ends.map((end) => {

@@ -14,10 +14,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Started } from '../app/started.ts';
 import type { Logger } from '../observability/logger.ts';
 import { afterEnd, noStreak } from './restarts.ts';
-import { type Patience, type WorkerEnd, WorkerLife } from './worker-life.ts';
+import { type Patience, type WorkerEnd, WorkerProcess } from './worker-process.ts';
 
-/** What the primary does. */
-export interface WorkersOptions extends Patience {
+/** What the primary works with. */
+export interface PrimaryOptions extends Patience {
   readonly count: number;
   readonly logger: Logger;
   /** The figures of all workers together. Absent: none are told. */
@@ -44,19 +44,20 @@ export class WorkerFailure extends Error {
   }
 }
 
-/** The workers of this process. They are started once and stopped once. */
-export class Workers {
-  readonly #options: WorkersOptions;
-  readonly #lives = new Set<WorkerLife>();
-  readonly #places: Promise<void>[] = [];
+/** This process as the primary. Its workers are started once and stopped once. */
+export class Primary {
+  readonly #options: PrimaryOptions;
+  readonly #workers = new Set<WorkerProcess>();
+  /** What keeps each slot filled. */
+  readonly #slots: Promise<void>[] = [];
   readonly #stopping = new AbortController();
   #stopped: Promise<void> | undefined;
 
-  constructor(options: WorkersOptions) {
+  constructor(options: PrimaryOptions) {
     this.#options = options;
     // However this process ends, also one that hangs ends with it. Others notice by themselves, a moment later.
     process.on('exit', () => {
-      for (const life of this.#lives) life.kill();
+      for (const worker of this.#workers) worker.kill();
     });
   }
 
@@ -69,8 +70,8 @@ export class Workers {
     const { count, metrics, logger } = this.#options;
     const metricsUrl = await metrics?.listen();
     if (metricsUrl !== undefined) logger.info(`metrics are at ${metricsUrl}`);
-    const first = await this.#first();
-    const others = await Promise.all(Array.from({ length: count - 1 }, () => this.#first()));
+    const first = await this.#openSlot();
+    const others = await Promise.all(Array.from({ length: count - 1 }, () => this.#openSlot()));
     return { ...first, isReady: [first, ...others].every(({ isReady }) => isReady) };
   }
 
@@ -86,46 +87,46 @@ export class Workers {
 
   async #stop(): Promise<void> {
     this.#stopping.abort();
-    const lives = [...this.#lives];
-    for (const life of lives) life.askToStop();
-    const ends = await Promise.all(lives.map(({ ended }) => ended));
-    await Promise.all([...this.#places, this.#options.metrics?.close()]);
+    const workers = [...this.#workers];
+    for (const worker of workers) worker.askToStop();
+    const ends = await Promise.all(workers.map(({ ended }) => ended));
+    await Promise.all([...this.#slots, this.#options.metrics?.close()]);
     // One that does not serve yet may not even know what to do with a signal, and has nothing to finish.
-    const bad = ends.filter(({ exitCode }, index) => exitCode !== 0 && lives[index]?.hasServed === true);
-    if (bad.length > 0) throw new Error(`Of ${lives.length} workers ${bad.length} did not stop: ${howOf(bad[0])}.`);
+    const bad = ends.filter(({ exitCode }, index) => exitCode !== 0 && workers[index]?.hasServed === true);
+    if (bad.length > 0) throw new Error(`Of ${workers.length} workers ${bad.length} did not stop: ${howOf(bad[0])}.`);
   }
 
-  /** The first worker of a new place. */
-  async #first(): Promise<Started> {
-    const life = this.#fork();
-    const started = await life.started;
-    if (started === undefined) throw new WorkerFailure(await life.ended);
-    this.#places.push(this.#keepFilled(life));
+  /** A new slot with its first worker. */
+  async #openSlot(): Promise<Started> {
+    const worker = this.#fork();
+    const started = await worker.started;
+    if (started === undefined) throw new WorkerFailure(await worker.ended);
+    this.#slots.push(this.#keepFilled(worker));
     return started;
   }
 
-  #fork(): WorkerLife {
+  #fork(): WorkerProcess {
     if (this.#stopping.signal.aborted) throw new Error('The workers were stopped.');
-    const life = new WorkerLife(this.#options);
-    this.#lives.add(life);
+    const worker = new WorkerProcess(this.#options);
+    this.#workers.add(worker);
     // Neither rejects.
-    void life.started.then((started) => {
-      if (started !== undefined) this.#options.logger.info('worker serves', { worker: life.number, pid: life.pid });
+    void worker.started.then((started) => {
+      if (started !== undefined) this.#options.logger.info('worker serves', { worker: worker.number, pid: worker.pid });
     });
-    void life.ended.then(() => this.#lives.delete(life));
-    return life;
+    void worker.ended.then(() => this.#workers.delete(worker));
+    return worker;
   }
 
-  /** Replaces the worker of one place, and the one after it. */
-  async #keepFilled(first: WorkerLife): Promise<void> {
+  /** Replaces the worker of one slot, and the one after it. */
+  async #keepFilled(first: WorkerProcess): Promise<void> {
     const { logger, onGivenUp } = this.#options;
     const { signal } = this.#stopping;
     let streak = noStreak;
-    for (let life = first; ; life = this.#fork()) {
-      const { lifeMs, error, ...how } = await life.ended;
+    for (let worker = first; ; worker = this.#fork()) {
+      const { lifeMs, error, ...how } = await worker.ended;
       if (signal.aborted) return;
-      const next = afterEnd(streak, { hasServed: life.hasServed, lifeMs });
-      const about = { worker: life.number, ...how, ...(error && { error }) };
+      const next = afterEnd(streak, { hasServed: worker.hasServed, lifeMs });
+      const about = { worker: worker.number, ...how, ...(error && { error }) };
       if (next.kind === 'giveUp') {
         logger.error('workers do not start any more, all of them end', about);
         onGivenUp();

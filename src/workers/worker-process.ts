@@ -28,7 +28,7 @@ export interface Patience {
 const questions = 3;
 
 /** One worker, from its fork to its end, as its primary sees it. */
-export class WorkerLife {
+export class WorkerProcess {
   readonly number: number;
   /** Never rejects. */
   readonly ended: Promise<WorkerEnd>;
