@@ -49,15 +49,15 @@ export class Channel {
   #latest: { readonly record: DeltaRecord; readonly delta: Delta } | undefined;
   /** Reads under way that began after the last announcement, by the position that they answer. */
   readonly #answers = new Map<string, Promise<ContextEvent | undefined>>();
-  /** First reads that have not begun, by the position: whoever comes meanwhile joins. */
-  readonly #coming = new Map<string, Promise<ContextEvent | undefined>>();
-  /** The first read that has begun, by the position; the next one waits for its end. */
-  readonly #reading = new Map<string, Promise<void>>();
+  /** Reads for newcomers that have not begun, by the position: whoever comes meanwhile joins. */
+  readonly #firstReadsToBegin = new Map<string, Promise<ContextEvent | undefined>>();
+  /** The end of the read for newcomers that has begun, by the position: the next one waits for it. */
+  readonly #firstReadsUnderWay = new Map<string, Promise<void>>();
   /**
    * What newcomers were told last: who is told the same is handed the same object, so that it is written once. Not held:
    * with the texts that are kept by it, it weighs three states, and a context may be quiet for long.
    */
-  #firstAnswer: WeakRef<ContextEvent> | undefined;
+  #toldNewcomers: WeakRef<ContextEvent> | undefined;
   #isQuiet = true;
   /** Why announcements may have been missed that no read has made good yet. */
   #suspicion: Labels<'healedGaps'>['cause'] | undefined;
@@ -77,8 +77,8 @@ export class Channel {
   async first(since: Since | undefined): Promise<ContextEvent | undefined> {
     // An epoch that is empty is another one than none.
     const key = since === undefined ? '' : JSON.stringify([since.version, since.epoch]);
-    const read = this.#coming.get(key) ?? this.#readFirst(since, key);
-    this.#coming.set(key, read);
+    const read = this.#firstReadsToBegin.get(key) ?? this.#readFirst(since, key);
+    this.#firstReadsToBegin.set(key, read);
     const event = await read;
     this.#options.metrics?.count('answers', answerLabels('subscribe', event ?? noContext(this.id)));
     return event;
@@ -140,31 +140,32 @@ export class Channel {
   async #readFirst(since: Since | undefined, key: string): Promise<ContextEvent | undefined> {
     try {
       await this.#watch;
-      await this.#reading.get(key);
+      await this.#firstReadsUnderWay.get(key);
     } finally {
-      this.#coming.delete(key);
+      this.#firstReadsToBegin.delete(key);
     }
     const answer = this.#options.reader.sync(this.id, since);
     const reading = answer.then(nothing, nothing);
-    this.#reading.set(key, reading);
+    this.#firstReadsUnderWay.set(key, reading);
     try {
-      return this.#known(await answer);
+      return this.#asToldNewcomers(await answer);
     } finally {
-      if (this.#reading.get(key) === reading) this.#reading.delete(key);
+      if (this.#firstReadsUnderWay.get(key) === reading) this.#firstReadsUnderWay.delete(key);
     }
   }
 
-  #known(event: ContextEvent | undefined): ContextEvent | undefined {
-    const known = this.#firstAnswer?.deref();
-    if (event !== undefined && known !== undefined && isSame(known, event)) return known;
-    this.#firstAnswer = event && new WeakRef(event);
+  /** The object that newcomers were told last where that says the same, else the event, for those that come. */
+  #asToldNewcomers(event: ContextEvent | undefined): ContextEvent | undefined {
+    const told = this.#toldNewcomers?.deref();
+    if (event !== undefined && told !== undefined && isSame(told, event)) return told;
+    this.#toldNewcomers = event && new WeakRef(event);
     return event;
   }
 
   #hear(announcement: Announcement): void {
     this.#isQuiet = false;
     this.#answers.clear();
-    this.#firstAnswer = undefined;
+    this.#toldNewcomers = undefined;
     if (announcement.kind === 'interrupted') this.#suspicion = 'interrupted';
     const mark = this.#note(announcement) ? 'delta' : 'look';
     for (const follower of this.followers) follower.mark(mark);

@@ -1,10 +1,10 @@
 /**
  * States that callers hand in: checked and copied in one walk, so that what a caller changes afterwards does not matter.
  *
- * There are two walks. The first copies what is as it should be, and takes over from the state that is there whatever is
- * the same in it: so a `set` that changes one field copies the objects that lead to that field and looks at the rest,
- * and who compares the two states afterwards compares these objects alone. What it does not like is left to the second,
- * which copies everything, and knows what is wrong and where.
+ * There are two walks. The first goes along the state that is there, and takes over what is the same in it. So a `set`
+ * that changes one field copies only the objects that lead to that field, and whoever compares the two states afterwards
+ * need not look into the others. Where something is not as it should be, the first walk gives up, and the second, which
+ * copies everything, says what is wrong and where.
  */
 import { keyAt } from '../delta/change.ts';
 import {
@@ -48,7 +48,7 @@ interface Place {
   depth: number;
 }
 
-/** Frozen, with everything in it; `like` itself when that is the same. Undefined: something is not as it should be. */
+/** A frozen copy, or `like`, frozen, if that says the same. Undefined: the second walk must say what is wrong. */
 function copyValue(value: unknown, like: JsonValue | undefined, place: Place): JsonValue | undefined {
   switch (typeof value) {
     case 'string':
@@ -65,7 +65,7 @@ function copyValue(value: unknown, like: JsonValue | undefined, place: Place): J
 }
 
 function copyNode(node: object, like: JsonValue | undefined, place: Place): JsonValue | undefined {
-  // A node that contains itself ends here, too.
+  // A node that contains itself comes to this depth, too.
   if (place.depth === place.limits.maxStateDepth) return undefined;
   place.depth++;
   const copy = Array.isArray(node)
@@ -113,30 +113,33 @@ function copyObject(object: object, like: JsonObject | undefined, place: Place):
   return Object.freeze(copy);
 }
 
-/** How far an object is the same as another, key by key from the first one on. */
+/** How far an object is the same as `like`, key by key from the first one on. */
 interface Start {
-  /** The other, frozen if it is the same to the end. */
+  /** `like`; frozen if `isAll`. */
   readonly shared: JsonObject;
-  /** So many keys have the same values. */
+  /** The first so many keys are the same, with the same values. */
   readonly same: number;
-  /** The copy of the value after those, if it is another one under the same key. */
+  /** The copy of the value after those, where both have the key and the values differ: it need not be made again. */
   readonly next: JsonValue | undefined;
+  /** Whether there is nothing else in either. */
   readonly isAll: boolean;
 }
 
-/** Undefined: something is not as it should be. */
+/** Undefined: the second walk must say what is wrong. */
 function sameStart(
   object: object,
   like: JsonObject,
   { keys, place }: { readonly keys: readonly string[]; readonly place: Place },
 ): Start | undefined {
   let same = 0;
-  // Not `Object.keys`: `in` reads the values of small objects three times as fast, and there are no inherited ones.
+  // `for…in` reads small objects three times as fast as `Object.keys`. It would list inherited keys, too, but without a
+  // clean prototype there is no `like`.
   for (const key in like) {
     if (key !== keys[same]) return { shared: like, same, next: undefined, isAll: false };
     const likeValue = valueOfKey(like, key);
     const value = dataAt(object, key);
-    // Most of them, at no further cost: no node is its own copy, unless it is handed in again, and 0 stands for -0.
+    // Most values are no nodes, and end here; -0 passes for the 0 that it would be copied to. A node is left to
+    // `copyValue`, which checks and freezes it, even if it is that of `like`.
     if (value === likeValue && typeof value !== 'object') {
       same++;
       continue;
@@ -152,14 +155,14 @@ function sameStart(
 
 const none: Start = { shared: {}, same: 0, next: undefined, isAll: false };
 
-/** The value of a property; undefined, which no JSON is, when there is none or it is an accessor. */
+/** The value of an own property. Undefined, which no JSON is: there is none, or an accessor, which is not called. */
 function dataAt(node: object, key: string | number): unknown {
   return Object.getOwnPropertyDescriptor(node, key)?.value;
 }
 
-/** Whether nothing was added to the prototype of all objects that `in` would see. */
+/** Whether `for…in` lists own keys alone: nobody has added any to the prototype of all objects. */
 function isPrototypeClean(): boolean {
-  for (const key in {}) return key === undefined;
+  for (const _ in {}) return false;
   return true;
 }
 

@@ -136,6 +136,7 @@ export function toContextRecord(id: string, head: Head, state: JsonObject): Cont
 /** The context of a view; undefined: there is none, or the view came without its state. */
 export function contextOf(id: string, view: View): ContextRecord | undefined {
   if (view.kind !== 'context') return undefined;
+  // Told by its descriptor: to read an accessor would make the state here, for readers who may only need the head.
   if (Object.getOwnPropertyDescriptor(view, 'state')?.get !== undefined) return toLazyRecord(id, view);
   return view.state === undefined ? undefined : toContextRecord(id, view.head, view.state);
 }
