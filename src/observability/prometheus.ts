@@ -43,8 +43,10 @@ export interface Prometheus extends Figures {
 export function createPrometheus(readings: Readings): Prometheus {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  // Of several workers; the average, which prom-client takes, hides one that has too much to do.
-  for (const name of eventLoopDelays) Object.assign(registry.getSingleMetric(name) ?? {}, { aggregator: 'max' });
+  for (const metric of registry.getMetricsAsArray()) {
+    // Of several workers; the average, which prom-client takes, hides one that has too much to do.
+    if (eventLoopDelays.has(metric.name)) metric.aggregator = 'max';
+  }
   const counters = new Map<MetricName, Counter>();
   const histograms = new Map<MetricName, Histogram>();
   for (const name of Object.keys(table)) {
@@ -101,7 +103,9 @@ export function figuresOfWorkers(): Figures {
   return { contentType: registry.contentType, text: () => registry.clusterMetrics() };
 }
 
-const eventLoopDelays = ['', '_p50', '_p90', '_p99'].map((part) => `nodejs_eventloop_lag${part}_seconds`);
+const eventLoopDelays: ReadonlySet<string> = new Set(
+  ['', '_p50', '_p90', '_p99'].map((part) => `nodejs_eventloop_lag${part}_seconds`),
+);
 
 /** A series that begins with its first event hides that event from `rate` and `increase`. */
 function startedAtZero(counter: Counter, { labels, isSparse = false }: Definition): Counter {
