@@ -19,9 +19,20 @@ import { packageVersion } from './version.ts';
 import { Primary, WorkerFailure } from './workers/primary.ts';
 import { onStopAsked, tellStarted, workerNumber } from './workers/worker.ts';
 
-/*
- * The command. Exit codes: 0 it ended as asked, 1 it failed, 2 it was started with something that cannot be used.
- */
+/* The command, and the exit codes that it ends with. */
+const asAsked = 0;
+const failed = 1;
+/** It was started with something that cannot be used. */
+const unusable = 2;
+
+/** How long stopping may take on top of what the options give it. A worker gives up before its primary does. */
+const stopMarginMs = 5_000;
+const primaryStopMarginMs = 7_000;
+/** How long a worker may take to start, on top of waiting for Redis. */
+const workerStartMarginMs = 60_000;
+/** A signal that comes so soon after the first is the same wish said twice. */
+const sameWishMs = 500;
+
 await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -67,9 +78,9 @@ async function serve(config: Config<DeltaFormatter>, logger: Logger, worker: num
     isStopping = true;
     return app.stop();
   };
-  // A worker gives up before its primary does.
-  const patienceMs = config.drainDelayMs + config.drainTimeoutMs + (isPrimary ? 7000 : 5000);
-  const onGivenUp = () => endAfter(stop(), { exitCode: 1, logger, patienceMs });
+  const marginMs = isPrimary ? primaryStopMarginMs : stopMarginMs;
+  const patienceMs = config.drainDelayMs + config.drainTimeoutMs + marginMs;
+  const onGivenUp = () => endAfter(stop(), { exitCode: failed, logger, patienceMs });
   const app = isPrimary ? lead(config, logger, onGivenUp) : build(config, logger, worker);
   stopOnSignal(stop, logger, patienceMs);
   try {
@@ -83,8 +94,8 @@ async function serve(config: Config<DeltaFormatter>, logger: Logger, worker: num
     if (error instanceof RedisStoreError || error instanceof ConfigError) refuse(error);
     // A worker that ended by itself has said why.
     if (error instanceof WorkerFailure && error.exitCode) process.exit(error.exitCode);
-    if (error instanceof WorkerFailure) fail(error.message, 1);
-    fail(startProblem(error, config) ?? (error instanceof Error && error.stack ? error.stack : String(error)), 1);
+    if (error instanceof WorkerFailure) fail(error.message, failed);
+    fail(startProblem(error, config) ?? (error instanceof Error && error.stack ? error.stack : String(error)), failed);
   }
 }
 
@@ -106,7 +117,8 @@ function lead(config: Config<DeltaFormatter>, logger: Logger, onGivenUp: () => v
     metricsPort === null
       ? undefined
       : createMetricsServer({ ...config, metricsPort, figures: figuresOfWorkers(), logger });
-  return new Primary({ count, logger, metrics, startTimeoutMs: redisTimeoutMs + 60_000, workerTimeoutMs, onGivenUp });
+  const startTimeoutMs = redisTimeoutMs + workerStartMarginMs;
+  return new Primary({ count, logger, metrics, startTimeoutMs, workerTimeoutMs, onGivenUp });
 }
 
 function build(config: Config<DeltaFormatter>, logger: Logger, worker: number | undefined): App {
@@ -135,7 +147,7 @@ function build(config: Config<DeltaFormatter>, logger: Logger, worker: number | 
     });
   } catch (error) {
     // What a part refuses begins with the name of its option.
-    if (error instanceof ConfigError) fail(inTheirWords(error.message), 2);
+    if (error instanceof ConfigError) fail(inTheirWords(error.message), unusable);
     return refuse(error);
   }
 }
@@ -143,20 +155,20 @@ function build(config: Config<DeltaFormatter>, logger: Logger, worker: number | 
 /**
  * The first SIGTERM or SIGINT stops the app in bounded time, a second one ends the process at once.
  *
- * The terminal sends Ctrl-C to everybody in the foreground, and `npm start` passes its own on: what follows within
- * half a second is the same wish said twice.
+ * The terminal sends Ctrl-C to everybody in the foreground, and `npm start` passes its own on, so a second one counts
+ * only after `sameWishMs`.
  */
 function stopOnSignal(stop: () => Promise<void>, logger: Logger, patienceMs: number): void {
   let firstAtMs: number | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
     if (firstAtMs !== undefined) {
-      if (performance.now() - firstAtMs < 500) return;
+      if (performance.now() - firstAtMs < sameWishMs) return;
       logger.warn('stopped at once, by a second signal', { signal });
-      process.exit(1);
+      process.exit(failed);
     }
     firstAtMs = performance.now();
     logger.info('stopping', { signal });
-    endAfter(stop(), { exitCode: 0, logger, patienceMs });
+    endAfter(stop(), { exitCode: asAsked, logger, patienceMs });
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
@@ -177,7 +189,7 @@ interface Ending {
 function endAfter(stopped: Promise<void>, { exitCode, logger, patienceMs }: Ending): void {
   setTimeout(() => {
     logger.error('stopping took too long, gave up', { patienceMs });
-    process.exit(1);
+    process.exit(failed);
   }, patienceMs);
   stopped.then(
     () => {
@@ -186,7 +198,7 @@ function endAfter(stopped: Promise<void>, { exitCode, logger, patienceMs }: Endi
     },
     (error: unknown) => {
       logger.error('stopping failed', { error });
-      process.exit(1);
+      process.exit(failed);
     },
   );
 }
@@ -195,7 +207,7 @@ function endAfter(stopped: Promise<void>, { exitCode, logger, patienceMs }: Endi
 function exitOnSurprise(logger: Logger): void {
   const onSurprise = (error: unknown) => {
     logger.error('unexpected error, the process ends', { error });
-    process.exit(1);
+    process.exit(failed);
   };
   process.on('uncaughtException', onSurprise);
   process.on('unhandledRejection', onSurprise);
@@ -228,7 +240,7 @@ function attempt<T>(work: () => T): T {
 
 function refuse(error: unknown): never {
   if (error instanceof ConfigError || error instanceof DataDirectoryError || error instanceof RedisStoreError) {
-    return fail(error.message, 2);
+    return fail(error.message, unusable);
   }
   throw error;
 }
