@@ -8,15 +8,12 @@
  *   npm run bench -- fanout [--rounds 3] [--ms 1000] [--only one,…] [--servers Chord,…] [--subscribers 1000] [--pin]
  */
 import { fileURLToPath } from 'node:url';
-import { crowdPart } from './fanout/crowd.ts';
-import { deliveryPart } from './fanout/delivery.ts';
+import { crowdPart } from './fanout/crowd-part.ts';
+import { deliveryPart } from './fanout/delivery-part.ts';
+import type { Part } from './fanout/part.ts';
 import type { Selection } from './load/documents.ts';
-import { checkDescriptors, type Options, readOptions } from './load/options.ts';
-import type { Contestant } from './load/server.ts';
+import { checkDescriptors, readOptions } from './load/options.ts';
 import { bare, chord, mercurius, prepare, versions, yoga } from './servers.ts';
-
-/** Measures something of all servers, and answers a table. */
-export type Part = (options: Options, servers: readonly Contestant[]) => Promise<string>;
 
 const one: readonly Selection[] = ['Changes'];
 const mixed: readonly Selection[] = ['Changes', 'JsonPatch', 'MergePatch', 'Everything'];

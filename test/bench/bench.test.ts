@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { crowdPart } from '../../bench/fanout/crowd.ts';
-import { deliveryPart } from '../../bench/fanout/delivery.ts';
+import { crowdPart } from '../../bench/fanout/crowd-part.ts';
+import { deliveryPart } from '../../bench/fanout/delivery-part.ts';
 import { measure } from '../../bench/http.ts';
 import type { Options } from '../../bench/load/options.ts';
 import { Server } from '../../bench/load/server.ts';

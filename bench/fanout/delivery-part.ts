@@ -1,9 +1,9 @@
-import type { Part } from '../fanout.ts';
 import { row } from '../figures.ts';
 import { Crowd, type Delivered, type Fanout } from '../load/crowd.ts';
 import { serverCore } from '../load/options.ts';
 import { inOrder, Rounds } from '../load/rounds.ts';
 import { Server } from '../load/server.ts';
+import type { Part } from './part.ts';
 
 /** Deliveries per second, latency, and CPU of the server for each delivery. */
 export function deliveryPart(usual: Fanout): Part {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Part } from '../fanout.ts';
 import { row } from '../figures.ts';
 import { Crowd, type Delivered, type Fanout } from '../load/crowd.ts';
 import { serverCore } from '../load/options.ts';
 import { inOrder, Rounds } from '../load/rounds.ts';
 import { type Contestant, Server } from '../load/server.ts';
+import type { Part } from './part.ts';
 
 /** What one turn of a server came to. */
 interface Endured {
