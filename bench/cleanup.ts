@@ -17,7 +17,7 @@ import { MemoryBackend } from '../src/backend/memory.ts';
 import { createChord } from '../src/chord.ts';
 import { systemClock } from '../src/clock.ts';
 import type { Chord } from '../src/service/chord.ts';
-import { median, row, spread } from './figures.ts';
+import { head, median, row, spread } from './figures.ts';
 
 const { values } = parseArgs({
   options: {
@@ -49,8 +49,7 @@ const clock = { ...systemClock, now: () => nowMs };
 const folder = mkdtempSync(join(tmpdir(), 'chord-bench-'));
 
 console.log(`Node ${process.versions.node}, ${rounds} rounds, each expiring ${expired}\n`);
-console.log(row('backend', 'contexts', 'pass, ms', 'loop delay p99, ms', 'max, ms', 'time × that without others'));
-console.log(row('---', '---', '---', '---', '---', '---'));
+console.log(head('backend', 'contexts', 'pass, ms', 'loop delay p99, ms', 'max, ms', 'time × that without others'));
 for (const name of values.backends.split(',')) {
   const sides: Side[] = [];
   for (const contexts of [expired, Number(values.contexts)]) {

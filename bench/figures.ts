@@ -8,7 +8,12 @@ export function spread(values: readonly number[], digits = 2): string {
   return `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)} to ${Math.max(...values).toFixed(digits)})`;
 }
 
-/** A row of a Markdown table. */
+/** The head of a Markdown table. */
+export function head(...titles: readonly string[]): string {
+  return `${row(...titles)}\n${row(...titles.map(() => '---'))}`;
+}
+
+/** A row of it. */
 export function row(...cells: readonly (string | number)[]): string {
   return `| ${cells.join(' | ')} |`;
 }

@@ -10,11 +10,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { drive } from './drive.ts';
-import { row } from './figures.ts';
+import { head, row } from './figures.ts';
 import { documents } from './load/documents.ts';
 import { dataOf, HttpConnection, post } from './load/http-connection.ts';
 import { type Options, readOptions, serverCore } from './load/options.ts';
-import { inOrder, Rounds } from './load/rounds.ts';
+import { Rounds } from './load/rounds.ts';
 import { Samples } from './load/samples.ts';
 import { Server } from './load/server.ts';
 import { bare, chord, mercurius, prepare, versions, yoga } from './servers.ts';
@@ -67,15 +67,7 @@ export async function measure(
   servers: readonly Server[],
   { rounds: count, ms }: Pick<Options, 'rounds' | 'ms'>,
 ): Promise<string> {
-  const rounds = new Rounds<Answered>();
-  // The first round is for the compilers.
-  for (let round = -1; round < count; round++) {
-    for (const server of inOrder(servers, round)) {
-      const answered = await turn(part, server, ms);
-      if (round >= 0) rounds.add(server.name, answered);
-    }
-  }
-  return table(servers, rounds);
+  return table(servers, await Rounds.play(servers, count, (server) => turn(part, server, ms)));
 }
 
 async function turn(part: string, server: Server, ms: number): Promise<Answered> {
@@ -156,10 +148,8 @@ function caller(callers: readonly Caller[], index: number): Caller {
 }
 
 function table(servers: readonly Server[], rounds: Rounds<Answered>): string {
-  const head = ['', 'requests/s', '× Mercurius', '× bare', 'p50 ms', 'p99 ms', 'CPU µs/request', 'CPU × Mercurius'];
   return [
-    row(...head),
-    row(...head.map(() => '---')),
+    head('', 'requests/s', '× Mercurius', '× bare', 'p50 ms', 'p99 ms', 'CPU µs/request', 'CPU × Mercurius'),
     ...servers.map(({ name }) =>
       row(
         name,

@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { createChord } from '../src/chord.ts';
 import type { ClientPosition } from '../src/model.ts';
 import { keepCopy } from './copy.ts';
-import { median, row, spread } from './figures.ts';
+import { head, median, row, spread } from './figures.ts';
 import { type Size, sizes } from './sizes.ts';
 import { meetingState } from './states.ts';
 
@@ -185,8 +185,9 @@ async function report(compared: readonly Side[]): Promise<void> {
       if (round > 0) rows.get(name)?.push({ time, pace });
     }
   }
-  console.log(row('operation', 'µs (min to max)', 'at the pace of the reference', '× 1 kB', '× the reference', 'goal'));
-  console.log(row('---', '---', '---', '---', '---', '---'));
+  console.log(
+    head('operation', 'µs (min to max)', 'at the pace of the reference', '× 1 kB', '× the reference', 'goal'),
+  );
   for (const side of compared) console.log(row(...figures(side, rows)));
   const paces = [...rows.values()].flat().map(({ pace }) => pace);
   console.log(`\nJSON.stringify of 10 kB took ${spread(paces, 0)} µs; ${referencePace} for the reference.`);

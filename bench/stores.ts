@@ -17,7 +17,7 @@ import { createChord } from '../src/chord.ts';
 import type { Chord } from '../src/service/chord.ts';
 import { keepCopy } from './copy.ts';
 import { drive } from './drive.ts';
-import { median, row, spread } from './figures.ts';
+import { head, median, row, spread } from './figures.ts';
 import { type Operation, Operations } from './operations.ts';
 import { type Size, sizes, idsOf as someIdsOf } from './sizes.ts';
 
@@ -49,8 +49,7 @@ rmSync(folder, { recursive: true, force: true });
 
 /** One caller, one field: µs per update of each size, and × that of 1 kB. */
 async function compareSizes(): Promise<void> {
-  console.log(row('update one field, one caller', ...sizes.map(({ name }) => name)));
-  console.log(row('---', ...sizes.map(() => '---')));
+  console.log(head('update one field, one caller', ...sizes.map(({ name }) => name)));
   for (const [store, chord] of Object.entries(stores)) {
     const times = sizes.map(() => [] as number[]);
     for (let round = 0; round <= rounds; round++) {
@@ -69,8 +68,7 @@ async function compareSizes(): Promise<void> {
 }
 
 async function compareStores(): Promise<void> {
-  console.log(`\n${row('operation', 'context', 'in flight', 'memory, 1/s', 'lmdb, 1/s', 'lmdb ÷ memory')}`);
-  console.log(row('---', '---', '---', '---', '---', '---'));
+  console.log(`\n${head('operation', 'context', 'in flight', 'memory, 1/s', 'lmdb, 1/s', 'lmdb ÷ memory')}`);
   let isBehind = false;
   for (const operation of operations.all) {
     if (operation.name.startsWith('sync') && !isBehind) {

@@ -7,10 +7,10 @@
  */
 import { cpus } from 'node:os';
 import { startRedis } from '../test/support/redis/server.ts';
-import { row } from './figures.ts';
-import { Crowd, type Delivered, type Fanout } from './load/crowd.ts';
+import { head, row } from './figures.ts';
+import { Crowd, type Fanout } from './load/crowd.ts';
 import { checkDescriptors, type Options, readOptions } from './load/options.ts';
-import { inOrder, Rounds } from './load/rounds.ts';
+import { Rounds } from './load/rounds.ts';
 import { Server } from './load/server.ts';
 import { build, chordOnRedis } from './servers.ts';
 
@@ -43,25 +43,12 @@ export async function workers(args: readonly string[]): Promise<void> {
 
 async function measure(servers: readonly Server[], usual: Fanout, options: Options): Promise<string> {
   const fanout = { ...usual, subscribers: options.subscribers ?? usual.subscribers };
-  const rounds = new Rounds<Delivered>();
-  // The first round is for the compilers.
-  for (let round = -1; round < options.rounds; round++) {
-    for (const server of inOrder(servers, round)) {
-      const crowd = await Crowd.gather(server, fanout);
-      await crowd.connect();
-      const delivered = await crowd.publish(options.ms);
-      await crowd.checkStates();
-      await crowd.leave();
-      if (round >= 0) rounds.add(server.name, delivered);
-    }
-  }
-  const head = ['', 'deliveries/s', '× one', 'p99 ms', 'CPU µs/delivery', '× one', 'busy, workers / load'];
+  const rounds = await Rounds.play(servers, options.rounds, (server) => Crowd.takeTurn(server, fanout, options.ms));
   const one = servers[0]?.name ?? '';
   return [
     `${fanout.contexts} contexts, ${fanout.subscribers} subscribers each, ${fanout.bytes} bytes`,
     '',
-    row(...head),
-    row(...head.map(() => '---')),
+    head('', 'deliveries/s', '× one', 'p99 ms', 'CPU µs/delivery', '× one', 'busy, workers / load'),
     ...servers.map(({ name }) =>
       row(
         name,

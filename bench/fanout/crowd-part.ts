@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { row } from '../figures.ts';
+import { head, row } from '../figures.ts';
 import { Crowd, type Delivered, type Fanout } from '../load/crowd.ts';
 import { serverCore } from '../load/options.ts';
 import { inOrder, Rounds } from '../load/rounds.ts';
@@ -102,8 +102,7 @@ function table(sides: readonly Contestant[], rounds: Rounds<Endured>): string {
   const figure = (title: string, read: (of: Endured) => number, digits = 0) =>
     line(title, (name) => rounds.figure(name, read, digits));
   return [
-    row('', ...names),
-    row('---', ...names.map(() => '---')),
+    head('', ...names),
     figure('RSS, KiB per idle subscriber', ({ rssPerSubscriber }) => rssPerSubscriber, 1),
     figure('heap after GC, KiB per idle subscriber', ({ heapPerSubscriber }) => heapPerSubscriber, 1),
     figure('deliveries/s', ({ delivered }) => delivered.perSecond),

@@ -1,7 +1,7 @@
-import { row } from '../figures.ts';
+import { head, row } from '../figures.ts';
 import { Crowd, type Delivered, type Fanout } from '../load/crowd.ts';
 import { serverCore } from '../load/options.ts';
-import { inOrder, Rounds } from '../load/rounds.ts';
+import { Rounds } from '../load/rounds.ts';
 import { Server } from '../load/server.ts';
 import type { Part } from './part.ts';
 
@@ -11,18 +11,7 @@ export function deliveryPart(usual: Fanout): Part {
     const fanout = { ...usual, subscribers: options.subscribers ?? usual.subscribers };
     const sides = contestants.filter(({ hasEventStreams }) => fanout.transport === 'WebSocket' || hasEventStreams);
     const running = await Promise.all(sides.map((side) => Server.start(side, serverCore(options))));
-    const rounds = new Rounds<Delivered>();
-    // The first round is for the compilers.
-    for (let round = -1; round < options.rounds; round++) {
-      for (const server of inOrder(running, round)) {
-        const crowd = await Crowd.gather(server, fanout);
-        await crowd.connect();
-        const delivered = await crowd.publish(options.ms);
-        await crowd.checkStates();
-        await crowd.leave();
-        if (round >= 0) rounds.add(server.name, delivered);
-      }
-    }
+    const rounds = await Rounds.play(running, options.rounds, (server) => Crowd.takeTurn(server, fanout, options.ms));
     await Promise.all(running.map((server) => server.stop()));
     return `${title(fanout)}\n\n${table(running, rounds)}`;
   };
@@ -35,20 +24,18 @@ function title({ contexts, subscribers, bytes, transport, selected }: Fanout): s
 }
 
 function table(servers: readonly Server[], rounds: Rounds<Delivered>): string {
-  const head = [
-    '',
-    'deliveries/s',
-    '× yoga',
-    'p50 ms',
-    'p99 ms',
-    'p99 × bare',
-    'CPU µs/delivery',
-    'CPU × bare',
-    'busy, server / load',
-  ];
   return [
-    row(...head),
-    row(...head.map(() => '---')),
+    head(
+      '',
+      'deliveries/s',
+      '× yoga',
+      'p50 ms',
+      'p99 ms',
+      'p99 × bare',
+      'CPU µs/delivery',
+      'CPU × bare',
+      'busy, server / load',
+    ),
     ...servers.map(({ name }) =>
       row(
         name,

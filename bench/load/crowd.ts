@@ -67,6 +67,16 @@ export class Crowd {
     return crowd;
   }
 
+  /** One turn of a server, from the first subscriber to the last: all connect, are told, agree with it and leave. */
+  static async takeTurn(server: Server, fanout: Fanout, ms: number): Promise<Delivered> {
+    const crowd = await Crowd.gather(server, fanout);
+    await crowd.connect();
+    const delivered = await crowd.publish(ms);
+    await crowd.checkStates();
+    await crowd.leave();
+    return delivered;
+  }
+
   /** Resolves when each subscriber was told where its context is. */
   async connect(): Promise<void> {
     const waiting = this.audiences.flatMap(({ followers }) => followers).values();

@@ -4,6 +4,22 @@ import { median, spread } from '../figures.ts';
 export class Rounds<T> {
   readonly #of = new Map<string, T[]>();
 
+  /** Lets each side have its turn in every round, and once before, which is for the compilers and does not count. */
+  static async play<S extends { readonly name: string }, T>(
+    sides: readonly S[],
+    count: number,
+    turn: (side: S) => Promise<T>,
+  ): Promise<Rounds<T>> {
+    const rounds = new Rounds<T>();
+    for (let round = -1; round < count; round++) {
+      for (const side of inOrder(sides, round)) {
+        const result = await turn(side);
+        if (round >= 0) rounds.add(side.name, result);
+      }
+    }
+    return rounds;
+  }
+
   add(side: string, result: T): void {
     this.#of.set(side, [...(this.#of.get(side) ?? []), result]);
   }

@@ -8,7 +8,7 @@
 import { createChord } from '../../src/chord.ts';
 import type { JsonObject } from '../../src/delta/json.ts';
 import { keepCopy } from '../copy.ts';
-import { row } from '../figures.ts';
+import { head, row } from '../figures.ts';
 import { sizes } from '../sizes.ts';
 import { allConverged, type Bench, openBackend } from './bench.ts';
 import { during } from './usage.ts';
@@ -32,7 +32,7 @@ const fields = new Map<string, (value: number | string) => JsonObject>([
 /** Part `bytes`. */
 export async function measureBytes({ server }: Bench): Promise<string> {
   const title = ['context', 'contexts', 'new value', 'bytes sent per write', '÷ changes', '÷ deltas', 'checkpoints'];
-  console.log(`${row(...title)}\n${row(...title.map(() => '---'))}`);
+  console.log(head(...title));
   for (const [sizeName, change] of fields) {
     for (const contexts of [1, 16]) {
       const all: readonly Field[] = [

@@ -1,5 +1,5 @@
 /** What one Redis and one process of Chord carry: the figures of docs/operations.md. */
-import { median, row, spread } from '../figures.ts';
+import { head, median, row, spread } from '../figures.ts';
 import { idsOf, sizeNamed } from '../sizes.ts';
 import { type Bench, inTurn, openChord, warmUp } from './bench.ts';
 import { heardOf, measureChannels, measureIntake } from './carry-channels.ts';
@@ -10,7 +10,7 @@ const contexts = 64;
 
 /** Part `carry`. */
 export async function measureCarry(bench: Bench): Promise<string> {
-  console.log(`${row('figure', 'value')}\n${row('---', '---')}`);
+  console.log(head('figure', 'value'));
   await measureWork(bench);
   await measureMemory(bench);
   await measureChannels(bench);

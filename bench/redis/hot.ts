@@ -1,6 +1,6 @@
 /** One context that several processes write to at once, 8 writers in each: what they reach, and how often one loses. */
 import { keepCopy } from '../copy.ts';
-import { row, spread } from '../figures.ts';
+import { head, row, spread } from '../figures.ts';
 import { sizeNamed } from '../sizes.ts';
 import { allConverged, type Bench, openChord, warmUp } from './bench.ts';
 import { Latencies } from './latencies.ts';
@@ -52,7 +52,7 @@ export async function measureHot({ server, rounds, ms }: Bench): Promise<string>
     'commits after 0, 1, 2… losses',
     'scripts per commit',
   ];
-  console.log(`${row(...title)}\n${row(...title.map(() => '---'))}`);
+  console.log(head(...title));
   for (const { processes, rates, latencies, commits, scripts } of sides) {
     const sum = commits.reduce((total, number) => total + number, 0);
     const all = [spread(rates, 0), String(latencies), commits.join(', '), (scripts / sum).toFixed(2)];

@@ -5,7 +5,7 @@
  * so that tells how many they were. Nobody follows: what a follower reads would be counted, too.
  */
 import type { Chord } from '../../src/service/chord.ts';
-import { row } from '../figures.ts';
+import { head, row } from '../figures.ts';
 import { idsOf, sizeNamed } from '../sizes.ts';
 import { type Bench, inTurn, openChord } from './bench.ts';
 import { during } from './usage.ts';
@@ -33,7 +33,7 @@ export async function measureTrips({ server }: Bench): Promise<string> {
   await writeAll(() => one);
 
   const title = ['writers', 'writes', 'commits per write', 'checkpoints per write'];
-  console.log(`${row(...title)}\n${row(...title.map(() => '---'))}`);
+  console.log(head(...title));
   const ways: readonly (readonly [string, (n: number) => Chord])[] = [
     ['one process', () => one],
     ['two processes in turn', (n) => (n % 2 === 0 ? other : one)],

@@ -1,6 +1,6 @@
 /** Two processes on one Redis: each with 64 contexts of its own, and both on the same 64. */
 import { keepCopy } from '../copy.ts';
-import { row, spread } from '../figures.ts';
+import { head, row, spread } from '../figures.ts';
 import { idsOf, sizeNamed } from '../sizes.ts';
 import { allConverged, type Bench, inTurn, openChord, warmUp } from './bench.ts';
 import { Latencies } from './latencies.ts';
@@ -52,7 +52,7 @@ export async function measureTwo({ server, rounds, ms }: Bench): Promise<string>
     'CPU µs per write, process',
     'Redis',
   ];
-  console.log(`${row(...title)}\n${row(...title.map(() => '---'))}`);
+  console.log(head(...title));
   for (const side of sides) console.log(row(side.name, ...side.cells(sides[0] ?? side)));
   for (const copy of copies) await copy.converge();
   return allConverged;

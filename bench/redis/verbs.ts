@@ -1,7 +1,7 @@
 /** Reads and whole writes through the library: every verb with 1, 64 and 512 callers in flight. */
 import { keepCopy } from '../copy.ts';
 import { drive } from '../drive.ts';
-import { row } from '../figures.ts';
+import { head, row } from '../figures.ts';
 import { Operations } from '../operations.ts';
 import { idsOf, type Size, sizes } from '../sizes.ts';
 import { allConverged, type Bench, inTurn, openChord } from './bench.ts';
@@ -14,7 +14,7 @@ export async function measureVerbs({ server, rounds, ms }: Bench): Promise<strin
   for (const size of sizes) await inTurn(contextsOf(size), (id) => chord.setContext(id, size.state));
   const copies = sizes.map((size) => keepCopy(chord, contextsOf(size)[0] ?? ''));
   const title = ['operation', 'context', 'in flight', 'operations/s', 'p50 / p99, ms', 'µs in a script'];
-  console.log(`${row(...title)}\n${row(...title.map(() => '---'))}`);
+  console.log(head(...title));
   let isBehind = false;
   for (const operation of operations.all.filter(({ name }) => name !== 'update')) {
     if (operation.name.startsWith('sync') && !isBehind) {

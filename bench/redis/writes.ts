@@ -10,7 +10,7 @@ import { createChord } from '../../src/chord.ts';
 import type { Chord } from '../../src/service/chord.ts';
 import { type Copy, keepCopy } from '../copy.ts';
 import { type Drive, drive } from '../drive.ts';
-import { median, row, spread } from '../figures.ts';
+import { head, median, row, spread } from '../figures.ts';
 import { idsOf, type Size, sizes } from '../sizes.ts';
 import { type Bare, openBare, openBareOnOurClient } from './bare.ts';
 import { allConverged, type Bench, inTurn, openBackend, warmUp } from './bench.ts';
@@ -44,8 +44,7 @@ export async function measureWrites(bench: Bench): Promise<string> {
 
 /** µs per update of each size, and × that of 1 kB. */
 async function compareSizes({ rounds, ms }: Bench, chord: Chord): Promise<void> {
-  console.log(row('update one field', ...sizes.map(({ name }) => name)));
-  console.log(row('---', ...sizes.map(() => '---')));
+  console.log(head('update one field', ...sizes.map(({ name }) => name)));
   for (const callers of [1, 64]) {
     const times = sizes.map(() => [] as number[]);
     for (let round = 0; round < rounds; round++) {
@@ -77,7 +76,7 @@ async function compareWithBare(
 ): Promise<void> {
   console.log(`\n${size.name}\n`);
   const title = ['in flight', 'contexts', 'side', 'writes/s', 'p50 / p99, ms', 'µs in the script', 'Chord ÷ this'];
-  console.log(`${row(...title)}\n${row(...title.map(() => '---'))}`);
+  console.log(head(...title));
   const ids = contextsOf(size);
   const delta = await deltaLike(backend, chord, size);
   for (const callers of [1, 64, 512]) {
