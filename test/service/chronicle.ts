@@ -16,7 +16,7 @@ interface Written {
 }
 
 /** A commit as it was asked for. */
-export interface Asked {
+export interface SentCommit {
   readonly base: Base;
   readonly writes: readonly Write[];
   readonly options: CommitOptions;
@@ -84,7 +84,7 @@ export class Chronicle {
   }
 
   /** The same for a commit, and what it did. */
-  async commit(asked: Asked, send: () => Promise<CommitResult>): Promise<CommitResult> {
+  async commit(asked: SentCommit, send: () => Promise<CommitResult>): Promise<CommitResult> {
     const expectations = [...this.#listeners].map((listener) => listener.expectation());
     const committing = this.during(async () => {
       const result = await send();
@@ -182,7 +182,7 @@ export class Chronicle {
   }
 
   /** Answers what has to be announced. */
-  #note({ base, writes, options }: Asked, epochBegan: boolean): readonly string[] {
+  #note({ base, writes, options }: SentCommit, epochBegan: boolean): readonly string[] {
     const announced: string[] = [];
     let before = base.kind === 'absent' ? `absent ${this.#age}` : `${base.kind} ${keyOf(base)}`;
     let at: Position | undefined = base.kind === 'context' ? base : undefined;

@@ -56,10 +56,10 @@ const update = (changes: JsonObject, remove: readonly (readonly string[])[] = []
 });
 const remove: WriteRequest['action'] = { verb: 'delete' };
 
-type Asked = Partial<Omit<WriteRequest, 'action'>>;
+type RestOfRequest = Partial<Omit<WriteRequest, 'action'>>;
 
-function ask(action: WriteRequest['action'], asked: Asked = {}): WriteRequest {
-  return { id: 'c', writeId: 'w1', action, ...asked };
+function ask(action: WriteRequest['action'], rest: RestOfRequest = {}): WriteRequest {
+  return { id: 'c', writeId: 'w1', action, ...rest };
 }
 
 function accepted(decision: Decision): Extract<Decision, { kind: 'write' }> {
@@ -93,7 +93,7 @@ function said(decision: Decision): string {
 }
 
 describe('preconditions', () => {
-  const expectations: readonly Asked[] = [
+  const expectations: readonly RestOfRequest[] = [
     {},
     { expectedVersion: 0 },
     { expectedVersion: 3 },
