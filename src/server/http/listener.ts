@@ -8,7 +8,6 @@ import {
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Turns } from '../fanout/turns.ts';
 import { Connections } from './connections.ts';
 import { type Certificate, Handshakes } from './tls.ts';
 
@@ -58,7 +57,6 @@ export class Listener {
       this.connections.opened(socket);
       onConnection(socket);
     });
-    acceptInTurns(this.#http);
     this.#http.on('request', onRequest);
     this.#http.on('upgrade', onUpgrade);
   }
@@ -104,35 +102,6 @@ export class Listener {
   terminate(): void {
     this.#http.closeAllConnections();
   }
-}
-
-/** What a new connection costs, with its request to become a WebSocket, takes up to half a millisecond. */
-const slice = 16;
-
-/**
- * Has a server look at new connections some at a time, in the order in which they came.
- *
- * Node accepts all that wait at once, and reads what they say in the next turn of the event loop. After a restart that
- * is hundreds at a time, and everybody else waits for all of them. Those that wait here are open, and not read.
- */
-function acceptInTurns(server: Server): void {
-  const turns = new Turns(slice);
-  const listeners = server.listeners('connection');
-  server.removeAllListeners('connection');
-  // Read by node:net for each connection; only `createServer` of node:net has an option for it.
-  Object.assign(server, { pauseOnConnect: true });
-  server.on('connection', (socket: Socket) => {
-    const advance = () => {
-      // Closed while it waited, by its client or with the server.
-      if (socket.destroyed || !server.listening) {
-        socket.destroy();
-        return;
-      }
-      for (const listener of listeners) listener.call(server, socket);
-      socket.resume();
-    };
-    turns.add({ advance });
-  });
 }
 
 /** Node looks at what is slow every 30 s by itself, which is no measure for a shorter patience. */
