@@ -22,6 +22,7 @@ import { Departure } from './departure.ts';
 import { Inbox } from './inbox.ts';
 import { OperationIds } from './operation-ids.ts';
 import { type Connection, type ProtocolOptions, protocolOptions, refusalBy } from './protocol.ts';
+import { Rounds } from './rounds.ts';
 import { SocketSink } from './socket-sink.ts';
 
 /** What the transport is built from. */
@@ -38,6 +39,8 @@ export interface WebSocketOptions extends ProtocolOptions {
 
 /** Proxies close what is silent for long. Nobody is asked to answer: a stalled reader could not. */
 const pingIntervalMs = 12_000;
+/** In so many steps: ten thousand pings at once take a tenth of a second. */
+const pingSteps = 48;
 
 /** An upgrade, or what a message asks for, takes up to half a millisecond. */
 const slice = 16;
@@ -69,11 +72,12 @@ export class WebSocketTransport {
     this.#sockets.on('connection', (socket: WebSocket, request: IncomingMessage) =>
       this.#connect(socket, request, protocol),
     );
+    const rounds = new Rounds(this.#sockets.clients, pingSteps);
     this.#pings = setInterval(() => {
-      for (const socket of this.#sockets.clients) {
+      for (const socket of rounds.step()) {
         if (socket.readyState === socket.OPEN && socket.bufferedAmount === 0) socket.ping();
       }
-    }, pingIntervalMs);
+    }, pingIntervalMs / pingSteps);
     this.#pings.unref();
   }
 
