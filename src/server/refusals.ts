@@ -1,4 +1,6 @@
 /** What is told who gets no further than the door, and no cause to know more. */
+import type { Duplex } from 'node:stream';
+import { requestIdHeader } from './reporting/requests.ts';
 
 /** A refusal by HTTP, also of an upgrade. */
 export interface Refusal {
@@ -30,6 +32,13 @@ export const full: Refusal = {
   reason: 'Service Unavailable',
   body: errorBody('There are maxConnections connections.', { code: 'LIMIT_EXCEEDED', option: 'maxConnections' }),
 };
+
+/** Answers an upgrade, and ends the connection. */
+export function refuseUpgrade(socket: Duplex, status: string, requestId: string): void {
+  socket.once('finish', () => socket.destroy());
+  const headers = `Connection: close\r\nContent-Length: 0\r\n${requestIdHeader}: ${requestId}`;
+  socket.end(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n`);
+}
 
 function errorBody(message: string, extensions: Readonly<Record<string, string>>): string {
   return JSON.stringify({ errors: [{ message, extensions }] });

@@ -24,10 +24,10 @@ import type { Certificate } from './http/tls.ts';
 import type { QueryLimits } from './limits/limits.ts';
 import { type QuotaLimits, Quotas } from './limits/quotas.ts';
 import type { TrustedDocuments } from './limits/trusted-documents.ts';
-import { foreign, full, misdirected, type Refusal } from './refusals.ts';
+import { foreign, full, misdirected, type Refusal, refuseUpgrade } from './refusals.ts';
 import { Deliveries } from './reporting/deliveries.ts';
 import type { RequestRecord } from './reporting/request-record.ts';
-import { Requests, requestIdHeader } from './reporting/requests.ts';
+import { Requests } from './reporting/requests.ts';
 import { type About, Roster, reportSource } from './reporting/roster.ts';
 import { EventStreams } from './sse.ts';
 import { StallWatch } from './stall-watch.ts';
@@ -237,18 +237,19 @@ export class ChordServer {
     const record = this.#requests.connection(request);
     socket.on('error', (error) => record.logger.debug('upgrade failed', { error }));
     const status = this.#refusalOf(request, record);
-    if (status === undefined) return this.#webSockets.upgrade(request, record, { socket, head });
-    record.end('websocket', { fields: { status } });
-    socket.once('finish', () => socket.destroy());
-    const headers = `Connection: close\r\nContent-Length: 0\r\n${requestIdHeader}: ${record.id}`;
-    socket.end(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n`);
+    const refuse = (reason: string) => {
+      record.end('websocket', { fields: { status: reason } });
+      refuseUpgrade(socket, reason, record.id);
+    };
+    if (status !== undefined) return refuse(status);
+    this.#webSockets.upgrade(request, record, { socket, head, onLate: () => refuse(unavailable) });
   }
 
   /** Why a connection does not become a WebSocket; undefined: it may. */
   #refusalOf(request: IncomingMessage, record: RequestRecord): string | undefined {
     const isSurplus = this.#surplus.has(request.socket);
     if (isSurplus) record.refuse('LIMIT_EXCEEDED', 'maxConnections');
-    if (this.#isDraining || isSurplus) return '503 Service Unavailable';
+    if (this.#isDraining || isSurplus) return unavailable;
     if (request.url?.split('?', 1)[0] !== endpoint) return '404 Not Found';
     const refusal = this.#foreignness(request);
     if (refusal === undefined) return undefined;
@@ -294,6 +295,8 @@ export class ChordServer {
     });
   }
 }
+
+const unavailable = '503 Service Unavailable';
 
 /** So many more are let in to be told that there are too many; beyond them Node closes them without a word. */
 const surplusConnections = 64;

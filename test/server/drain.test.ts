@@ -229,14 +229,15 @@ function resumingFollower(client: ReturnType<typeof openWebSocket>, replica: Rep
 /** A WebSocket as far as the handshake. */
 async function upgraded(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
-  socket.write(
-    'GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
-      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
-      'Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n',
-  );
+  socket.write(upgradeRequest);
   await once(socket, 'data');
   return socket;
 }
+
+const upgradeRequest =
+  'GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+  'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+  'Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n';
 
 test('a WebSocket that comes while the server stops is sent away', async () => {
   const { backend, release, held } = holdingBackend();
@@ -251,6 +252,46 @@ test('a WebSocket that comes while the server stops is sent away', async () => {
   await answer;
   await stopping;
 });
+
+test('WebSockets that wait for their turn when the server begins to stop are sent away, or told to leave', async () => {
+  const { app, port } = await startApp({ drainTimeoutMs: 20_000 });
+  const sockets = Array.from({ length: 200 }, () => connect(port, '127.0.0.1'));
+  // The server has accepted them all.
+  await Promise.all(
+    sockets.map((socket) => {
+      socket.write('GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      return once(socket, 'data');
+    }),
+  );
+  const texts = sockets.map(answersTo);
+  for (const socket of sockets) socket.write(upgradeRequest);
+  // One has had its turn, and few others.
+  await Promise.race(sockets.map((socket) => once(socket, 'data')));
+  await soon('the stop', stopApp(app), 5_000);
+  const all = await soon('the last', Promise.all(texts));
+  const told = (text: string) => all.filter((one) => one.includes(text)).length;
+  const opened = told('101 Switching Protocols');
+  expect(told('Service restart')).toBe(opened);
+  expect(told('503 Service Unavailable')).toBe(200 - opened);
+  expect(opened).toBeGreaterThan(0);
+  expect(opened).toBeLessThan(200);
+});
+
+/** What a connection is sent before it ends. It agrees to the close of a WebSocket, as a client does. */
+function answersTo(socket: Socket): Promise<string> {
+  let text = '';
+  return new Promise((resolve) => {
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (text.endsWith('Service restart')) socket.end(maskedClose);
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(text));
+  });
+}
+
+/** Without a code, and with a key of zeros. */
+const maskedClose = Buffer.from([0x88, 0x80, 0, 0, 0, 0]);
 
 test('with a delay everything is served as before, but /ready says no, and every answer ends its connection', async () => {
   const { app, url, port } = await startApp({ drainDelayMs: 5_000 });

@@ -37,6 +37,14 @@ export interface WebSocketOptions extends ProtocolOptions {
   readonly metrics?: Metrics | undefined;
 }
 
+/** A connection that is to be a WebSocket. */
+export interface Upgrade {
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  /** Called instead when its turn comes after `drain`. */
+  readonly onLate: () => void;
+}
+
 /** Proxies close what is silent for long. Nobody is asked to answer: a stalled reader could not. */
 const pingIntervalMs = 12_000;
 /** In so many steps: ten thousand pings at once take a tenth of a second. */
@@ -56,6 +64,7 @@ export class WebSocketTransport {
   readonly #records = new WeakMap<IncomingMessage, ConnectionRecord>();
   readonly #pings: NodeJS.Timeout;
   readonly #turns = new Turns(slice);
+  #isDraining = false;
 
   constructor(options: WebSocketOptions) {
     this.#options = options;
@@ -86,25 +95,25 @@ export class WebSocketTransport {
     return this.#sockets.clients.size;
   }
 
-  upgrade(
-    request: IncomingMessage,
-    record: ConnectionRecord,
-    { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
-  ): void {
+  upgrade(request: IncomingMessage, record: ConnectionRecord, { socket, head, onLate }: Upgrade): void {
     this.#records.set(request, record);
-    // One that has gone meanwhile is destroyed.
-    const advance = () =>
+    const advance = () => {
+      // Nobody would tell it to leave.
+      if (this.#isDraining) return onLate();
+      // One that has gone meanwhile is destroyed.
       this.#sockets.handleUpgrade(request, socket, head, (client) => {
         this.#sockets.emit('connection', client, request);
       });
+    };
     this.#turns.add({ advance });
   }
 
   /**
-   * Answers what tells a client to connect again, one for each, as soon as it is owed no answer. No `complete` is sent: it
-   * would end its subscriptions for good.
+   * Opens no more. Answers what tells a client to connect again, one for each, as soon as it is owed no answer. No
+   * `complete` is sent: it would end its subscriptions for good.
    */
   drain(): readonly (() => void)[] {
+    this.#isDraining = true;
     return [...this.#departures].map(([socket, departure]) => () => {
       departure.leave(() => {
         // The client's answer to the close must be read.
