@@ -113,12 +113,12 @@ function announce({ url, isReady }: Started, config: Config<DeltaFormatter>, log
 
 function lead(config: Config<DeltaFormatter>, logger: Logger, onGivenUp: () => void): Primary {
   const { workers: count, metricsPort, redisTimeoutMs, workerTimeoutMs } = config;
+  const figures = () => figuresOfWorkers(() => primary.heard());
   const metrics =
-    metricsPort === null
-      ? undefined
-      : createMetricsServer({ ...config, metricsPort, figures: figuresOfWorkers(), logger });
+    metricsPort === null ? undefined : createMetricsServer({ ...config, metricsPort, figures: figures(), logger });
   const startTimeoutMs = redisTimeoutMs + workerStartMarginMs;
-  return new Primary({ count, logger, metrics, startTimeoutMs, workerTimeoutMs, onGivenUp });
+  const primary = new Primary({ count, logger, metrics, startTimeoutMs, workerTimeoutMs, onGivenUp });
+  return primary;
 }
 
 function build(config: Config<DeltaFormatter>, logger: Logger, worker: number | undefined): App {

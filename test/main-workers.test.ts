@@ -214,6 +214,16 @@ test('the metrics of all are read in one place, each once', async () => {
   await stop(command);
 });
 
+test('the metrics are read also while a worker starts', async () => {
+  // It waits for its Redis.
+  const command = chord({ CHORD_METRICS_PORT: '0', CHORD_REDIS_URL: 'redis://127.0.0.1:1' });
+  const [url] = await command.printed(/http:\/\/127\.0\.0\.1:\d+\/metrics/);
+  const [response] = await soon('the metrics', once(get(url, { agent: false }), 'response'), 20_000);
+  expect(await textOf(response)).toContain('chord_info{backend="redis"} 1\n');
+  expect(response.statusCode).toBe(200);
+  expect(workersOf(command)).toEqual([]);
+});
+
 describe('a start that fails', () => {
   test('because the port is in use says so once, and ends with code 1', async () => {
     const other = createServer().listen(0, '127.0.0.1');

@@ -34,7 +34,7 @@ export interface MeterOptions extends Pick<OptionValues, 'metricsHost' | 'metric
   readonly logger: Logger;
   /** Whether the primary tells the metrics, of all its workers. */
   readonly isWorker: boolean;
-  /** Asked whenever somebody looks, which nobody can before `listen`. */
+  /** Asked whenever somebody looks: never at once, and before `listen` by nobody but the primary. */
   readonly sources: () => MeterSources;
 }
 
@@ -52,7 +52,10 @@ export interface Meter {
   close(): Promise<void>;
 }
 
-/** A meter begins to count at once, and tells nobody before `listen`. Undefined: there is no port, nothing is counted. */
+/**
+ * A meter begins to count at once. It tells nobody before `listen`, but that a worker answers its primary, which asks it
+ * also while it starts. Undefined: there is no port, nothing is counted.
+ */
 export function createMeter(options: MeterOptions): Meter | undefined {
   const { metricsPort: port, backend, isWorker, sources } = options;
   if (port === null) return undefined;
@@ -80,6 +83,7 @@ export function createMeter(options: MeterOptions): Meter | undefined {
     },
   });
   const { metrics } = prometheus;
+  if (isWorker) prometheus.answerPrimary();
   const server = isWorker ? undefined : createMetricsServer({ ...options, metricsPort: port, figures: prometheus });
   return {
     metrics,
@@ -93,10 +97,7 @@ export function createMeter(options: MeterOptions): Meter | undefined {
         onAnnouncement: (kind) => metrics.count('announcements', { kind }),
       }),
     onConnection: (event) => metrics.count('redisConnections', { event }),
-    listen: async () => {
-      if (server === undefined) prometheus.answerPrimary();
-      return server?.listen();
-    },
+    listen: async () => server?.listen(),
     close: async () => server?.close(),
   };
 }

@@ -96,11 +96,12 @@ function listenAsAggregator(): AggregatorRegistry<PrometheusContentType> {
 /**
  * The figures of all workers of this process together: sums, but for what a sum says nothing of.
  *
+ * @param heard resolves when each of them hears what it is asked: what one misses is waited for in vain.
  * @throws when a worker does not answer within 5 s.
  */
-export function figuresOfWorkers(): Figures {
+export function figuresOfWorkers(heard: () => Promise<void>): Figures {
   const registry = listenAsAggregator();
-  return { contentType: registry.contentType, text: () => registry.clusterMetrics() };
+  return { contentType: registry.contentType, text: () => heard().then(() => registry.clusterMetrics()) };
 }
 
 const eventLoopDelays: ReadonlySet<string> = new Set(

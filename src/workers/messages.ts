@@ -4,7 +4,7 @@ import { z } from 'zod';
 const toPrimary = z.discriminatedUnion('kind', [
   /** The worker serves. */
   z.object({ kind: z.literal('chord:started'), url: z.string(), isReady: z.boolean() }),
-  /** It does not hang. */
+  /** It hears what it is asked, and does not hang. */
   z.object({ kind: z.literal('chord:alive') }),
 ]);
 

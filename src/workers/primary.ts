@@ -33,6 +33,9 @@ export interface MetricsOfWorkers {
   close(): Promise<void>;
 }
 
+/** A worker takes about a second to load, and a scrape of Prometheus 10 s at most. */
+const hearingTimeoutMs = 4_000;
+
 /** A worker that ended before it served. It has said why itself, when it has an exit code. */
 export class WorkerFailure extends Error {
   override readonly name = 'WorkerFailure';
@@ -83,6 +86,14 @@ export class Primary {
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
+  }
+
+  /** Resolves when each of them hears what it is asked, or does not for long. */
+  async heard(): Promise<void> {
+    const patience = new AbortController();
+    const timeout = sleep(hearingTimeoutMs, undefined, { signal: patience.signal }).catch(() => undefined);
+    await Promise.race([Promise.all([...this.#workers].map(({ hears }) => hears)), timeout]);
+    patience.abort();
   }
 
   async #stop(): Promise<void> {

@@ -32,6 +32,8 @@ export class WorkerProcess {
   readonly number: number;
   /** Never rejects. */
   readonly ended: Promise<WorkerEnd>;
+  /** Resolves when it hears what it is asked: what it is sent while it loads its modules, node:cluster loses. Or when it ended. */
+  readonly hears: Promise<void>;
   /** Undefined: it ended before it served. Never rejects. */
   readonly started: Promise<Started | undefined>;
   readonly #worker: Worker;
@@ -58,6 +60,8 @@ export class WorkerProcess {
         if (worker.process.pid === undefined) end({ exitCode: null, signal: null, error });
       });
     });
+    const spoken = new Promise<void>((resolve) => worker.once('message', () => resolve()));
+    this.hears = Promise.race([spoken, this.ended.then(() => undefined)]);
     const told = new Promise<Started>((resolve) => {
       worker.on('message', (message: unknown) => {
         const heard = parseToPrimary(message);

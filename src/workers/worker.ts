@@ -24,6 +24,7 @@ export function onStopAsked(listener: () => void): void {
     if (asked?.kind === 'chord:stop') listener();
     if (asked?.kind === 'chord:ask') tell({ kind: 'chord:alive' });
   });
+  tell({ kind: 'chord:alive' });
 }
 
 function tell(message: ToPrimary): void {
