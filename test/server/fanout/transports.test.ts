@@ -15,32 +15,84 @@ afterEach(async () => {
   await stopApps();
 });
 
-const shared = `subscription ($id: ID!) { contextChanged(id: $id) { ${eventSelection} } }`;
-/** The same, as no group has it. */
-const own = `subscription ($id: ID!) { ...Root } fragment Root on Subscription { contextChanged(id: $id) { ${eventSelection} } }`;
+/** One operation, by what its document selects. */
+interface Told {
+  readonly id: string;
+  /** By the names of the operations; the first is asked for. */
+  readonly operations: Readonly<Record<string, string>>;
+  /** For the selections that depend on it. */
+  readonly more?: boolean;
+}
 
-test('over WebSocket, each operation under its id', async () => {
-  const told = async (query: string, id: string) => {
+const moreSelection = '... @include(if: $more) { contextId } epoch version';
+
+const tolds: readonly Told[] = [
+  { id: '1', operations: { All: eventSelection } },
+  { id: '2"\\\u2028', operations: { All: eventSelection } },
+  { id: '__proto__', operations: { All: eventSelection } },
+  { id: 'less', operations: { All: 'version' } },
+  { id: 'first', operations: { A: 'version', B: 'epoch' } },
+  { id: 'second', operations: { B: 'epoch', A: 'version' } },
+  { id: 'with', operations: { More: moreSelection }, more: true },
+  { id: 'without', operations: { More: moreSelection }, more: false },
+];
+
+/** Sorted, so that the order in which operations are named changes no document. */
+function documentOf(operations: Told['operations'], rootOf: (name: string, selection: string) => readonly string[]) {
+  return Object.entries(operations)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, selection]) => {
+      const [root = '', ...fragments] = rootOf(name, selection);
+      const variables = selection.includes('$more') ? '$id: ID!, $more: Boolean!' : '$id: ID!';
+      return [`subscription ${name}(${variables}) { ${root} }`, ...fragments].join('\n');
+    })
+    .join('\n');
+}
+
+const followed = (selection: string) => `contextChanged(id: $id) { ${selection} }`;
+const sharedBy = ({ operations }: Told) => documentOf(operations, (_name, selection) => [followed(selection)]);
+/** The same, as no group has it. */
+const ownBy = ({ operations }: Told) =>
+  documentOf(operations, (name, selection) => [
+    `...Root${name}`,
+    `fragment Root${name} on Subscription { ${followed(selection)} }`,
+  ]);
+
+const shared = sharedBy({ id: '', operations: { All: eventSelection } });
+const own = ownBy({ id: '', operations: { All: eventSelection } });
+
+test('over WebSocket, each operation under its id, and as it was asked for', async () => {
+  const follow = async ({ id, operations, more }: Told, query: string) => {
     const socket = await RawWebSocket.open(server.webSocketUrl);
     await socket.init();
     const texts: string[] = [];
     socket.socket.on('message', (data: Buffer) => texts.push(data.toString()));
-    socket.send({ id, type: 'subscribe', payload: { query, variables: { id: 'c' } } });
+    const variables = { id: 'c', ...(more === undefined ? {} : { more }) };
+    const [operationName] = Object.keys(operations);
+    socket.send({ id, type: 'subscribe', payload: { query, operationName, variables } });
     await until('the beginning', () => texts.length === 1);
-    return texts;
+    return { texts, socket };
   };
-  const ids = ['1', '2"\\\u2028', '__proto__'];
-  const pairs = await Promise.all(ids.map(async (id) => [await told(own, id), await told(shared, id)] as const));
+  const pairs = await Promise.all(
+    tolds.map(async (told) => [await follow(told, ownBy(told)), await follow(told, sharedBy(told))] as const),
+  );
   const { chord } = server.app;
   for (let n = 0; n < 50; n++) {
+    // Also messages of more than 64 KiB, whose length is written in another way.
+    const long = 'x'.repeat(n % 10 === 7 ? 70_000 : n * 40);
     if (n % 20 === 19) await chord.deleteContext('c');
-    else await chord.setContext('c', { n, text: 'é\u2028"\ud800', [`k${n % 7}`]: ['x'.repeat(n * 40)] });
-    await until(`change ${n}`, () => pairs.flat().every((texts) => texts.length === n + 2));
+    else await chord.setContext('c', { n, text: 'é\u2028"\ud800', [`k${n % 7}`]: [long] });
+    await until(`change ${n}`, () =>
+      pairs
+        .flat()
+        .every(({ texts, socket }) => texts.length === n + 2 || socket.socket.readyState > socket.socket.OPEN),
+    );
   }
 
-  for (const [index, [ownTexts, sharedTexts]] of pairs.entries()) {
+  for (const [index, [{ texts: ownTexts }, { texts: sharedTexts }]] of pairs.entries()) {
     expect(sharedTexts).toEqual(ownTexts);
-    expect(JSON.parse(sharedTexts[7] ?? '')).toMatchObject({ id: ids[index], type: 'next' });
+    expect(sharedTexts).toHaveLength(51);
+    expect(JSON.parse(sharedTexts[7] ?? '')).toMatchObject({ id: tolds[index]?.id, type: 'next' });
   }
 });
 
