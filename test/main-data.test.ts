@@ -2,15 +2,16 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { post } from './support/app.ts';
-import { builtCopy, Command, stopCommands } from './support/command.ts';
+import { builtCopy } from './support/built.ts';
+import { Command, stopCommands } from './support/command.ts';
 import { temporaryDirectory } from './support/lmdb.ts';
 import { followOperation, operationUrl, RawStream } from './support/transports.ts';
 
 /* What the command does with its data directory: a built copy of the checkout, in processes of their own. */
 let home: string;
 
-beforeAll(() => {
-  home = builtCopy();
+beforeAll(async () => {
+  home = await builtCopy();
 });
 afterEach(stopCommands);
 afterAll(() => rmSync(home, { recursive: true }));

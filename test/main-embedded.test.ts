@@ -6,15 +6,16 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createApp } from '../src/app/app.ts';
 import { RecordingLogger } from './support/app.ts';
+import { builtCopy } from './support/built.ts';
 import { rejectionOf } from './support/chord.ts';
-import { builtCopy, Command, stopCommands } from './support/command.ts';
+import { Command, stopCommands } from './support/command.ts';
 import { startRedis } from './support/redis/server.ts';
 import { soon } from './support/wait.ts';
 
 let home: string;
 
-beforeAll(() => {
-  home = builtCopy();
+beforeAll(async () => {
+  home = await builtCopy();
   writeFileSync(
     join(home, 'embedding.js'),
     `import { createApp } from './dist/index.js';

@@ -4,15 +4,16 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { post } from './support/app.ts';
-import { builtCopy, Command, stopCommands } from './support/command.ts';
+import { builtCopy } from './support/built.ts';
+import { Command, stopCommands } from './support/command.ts';
 import { type RedisServer, startRedis } from './support/redis/server.ts';
 import { soon } from './support/wait.ts';
 
 /* What the command does with Redis: a built copy of the checkout, in processes of their own. */
 let home: string;
 
-beforeAll(() => {
-  home = builtCopy();
+beforeAll(async () => {
+  home = await builtCopy();
 });
 afterEach(stopCommands);
 afterAll(() => rmSync(home, { recursive: true }));

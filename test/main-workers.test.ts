@@ -8,7 +8,8 @@ import { text as textOf } from 'node:stream/consumers';
 import type { Client } from 'graphql-ws';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { GraphQLResult } from './support/app.ts';
-import { builtCopy, Command, stopCommands } from './support/command.ts';
+import { builtCopy } from './support/built.ts';
+import { Command, stopCommands } from './support/command.ts';
 import { type RedisServer, startRedis } from './support/redis/server.ts';
 import { freshPrefix } from './support/redis/shared.ts';
 import { followOperation, nextEvent, openWebSocket, type Subscription, subscribeOn } from './support/transports.ts';
@@ -19,7 +20,7 @@ let redis: RedisServer;
 const clients = new Set<Client>();
 
 beforeAll(async () => {
-  home = builtCopy();
+  home = await builtCopy();
   redis = await startRedis({ password: 'hush' });
 });
 afterEach(async () => {

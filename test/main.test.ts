@@ -5,14 +5,16 @@ import { get } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { build, builtCopy, Command, checkout, stopCommands } from './support/command.ts';
+import { build } from './support/build.ts';
+import { builtCopy } from './support/built.ts';
+import { Command, checkout, stopCommands } from './support/command.ts';
 import { createCertificate } from './support/redis/certificate.ts';
 
 /* The command as its users run it: a copy of the checkout, built by the project's own script, in a process of its own. */
 let home: string;
 
-beforeAll(() => {
-  home = builtCopy();
+beforeAll(async () => {
+  home = await builtCopy();
 });
 afterEach(stopCommands);
 afterAll(() => rmSync(home, { recursive: true }));
@@ -241,16 +243,16 @@ describe('faults', () => {
 });
 
 describe('the build', () => {
-  test('makes anew what was deleted, and leaves nothing of a source that is gone', () => {
+  test('makes anew what was deleted, and leaves nothing of a source that is gone', async () => {
     const dist = (name: string) => join(home, 'dist', name);
     const source = join(home, 'src', 'passing.ts');
     writeFileSync(source, 'export const passing = true;\n');
-    build(home);
+    await build(home);
     expect(existsSync(dist('passing.js'))).toBe(true);
 
     rmSync(source);
     rmSync(dist('errors.js'));
-    build(home);
+    await build(home);
     expect(existsSync(dist('errors.js'))).toBe(true);
     for (const extension of ['.js', '.js.map', '.d.ts']) expect(existsSync(dist(`passing${extension}`))).toBe(false);
   });

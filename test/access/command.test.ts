@@ -2,12 +2,13 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { builtCopy, Command, stopCommands } from '../support/command.ts';
+import { builtCopy } from '../support/built.ts';
+import { Command, stopCommands } from '../support/command.ts';
 
 let home: string;
 
-beforeAll(() => {
-  home = builtCopy();
+beforeAll(async () => {
+  home = await builtCopy();
 });
 afterEach(stopCommands);
 afterAll(() => rmSync(home, { recursive: true }));

@@ -13,8 +13,9 @@ import { followWithGraphqlWs } from '../../examples/clients/graphql-ws.ts';
 import type { FollowEvent, FollowOptions } from '../../examples/clients/replica.ts';
 import { judgeSettings, readSettings } from '../../src/backend/redis/connection/settings.ts';
 import { post } from '../support/app.ts';
+import { builtCopy } from '../support/built.ts';
 import { ChordProcess } from '../support/chord-process.ts';
-import { builtCopy, Command, stopCommands } from '../support/command.ts';
+import { Command, stopCommands } from '../support/command.ts';
 import { installTimeoutMs, needProgram } from '../support/programs.ts';
 import { openClient } from '../support/redis/clients.ts';
 import { freePorts } from '../support/redis/ports.ts';
@@ -78,7 +79,7 @@ class Service {
 
 beforeAll(async () => {
   haproxy = await needProgram(['haproxy'], 'haproxy');
-  home = builtCopy();
+  home = await builtCopy();
   const [, ...args] = valueOf(under(services, 'redis'), 'command').split(' ');
   redis = await startRedis({ args });
   const [port = 0, ...ports] = await freePorts(3);

@@ -3,15 +3,16 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { post } from '../support/app.ts';
-import { builtCopy, Command, stopCommands } from '../support/command.ts';
+import { builtCopy } from '../support/built.ts';
+import { Command, stopCommands } from '../support/command.ts';
 import { temporaryDirectory } from '../support/lmdb.ts';
 import { followOperation, nextEvent, webSocketTransport } from '../support/transports.ts';
 import { until } from '../support/wait.ts';
 
 let home: string;
 
-beforeAll(() => {
-  home = builtCopy();
+beforeAll(async () => {
+  home = await builtCopy();
 });
 afterEach(stopCommands);
 afterAll(() => rmSync(home, { recursive: true }));

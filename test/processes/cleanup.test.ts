@@ -4,6 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { post } from '../support/app.ts';
+import { builtProgram } from '../support/built.ts';
 import { ChordProcess, startChords } from '../support/chord-process.ts';
 import { stopCommands } from '../support/command.ts';
 import { type RedisServer, startRedis } from '../support/redis/server.ts';
@@ -22,7 +23,9 @@ const page = 100;
 const width = 32;
 
 let redis: RedisServer;
+let script: string;
 beforeAll(async () => {
+  script = await builtProgram();
   redis = await startRedis();
 });
 afterAll(() => redis?.stop());
@@ -66,7 +69,7 @@ describe('three processes with scheduled cleanup', { timeout: 120_000 }, () => {
     clock = new MovedClock(redis.directory);
     watch = await CleanupWatch.start(redis, prefix);
     // So often that they meet at the lease all the time.
-    chords = await startChords(3, [...flagsFor(prefix, 300), '--config', clock.config]);
+    chords = await startChords(3, [...flagsFor(prefix, 300), '--config', clock.config], { script });
     const entries = chords.map(async (chord, index) => {
       const source = await watch.sourceOf((id) => read(chord, id), `who ${index}`);
       return [source, chord] as const;
@@ -226,7 +229,7 @@ async function costOfPass(
   { living, due }: { readonly living: number; readonly due: number },
 ): Promise<ReadonlyMap<string, number>> {
   const clock = new MovedClock(redis.directory);
-  const chord = await ChordProcess.start([...flagsFor(prefix, 0), '--config', clock.config]);
+  const chord = await ChordProcess.start([...flagsFor(prefix, 0), '--config', clock.config], { script });
   try {
     await createContexts(chord.url, contextsOf('living', living / 2, null));
     await createContexts(chord.url, contextsOf('later', living / 2, 600 * minuteMs));

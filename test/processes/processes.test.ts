@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Keys } from '../../src/backend/redis/keys.ts';
 import { RawWebSocket } from '../server/raw-websocket.ts';
+import { builtProgram } from '../support/built.ts';
 import { type ChordProcess, startChords, startScript } from '../support/chord-process.ts';
 import { stopCommands } from '../support/command.ts';
 import { type RedisServer, startRedis } from '../support/redis/server.ts';
@@ -21,7 +22,8 @@ let chords: ChordProcess[];
 beforeAll(async () => {
   redis = await startRedis();
   const flags = ['--backend', 'redis', '--redis-url', redis.url, '--redis-prefix', prefix, '--port', '0'];
-  chords = await startChords(4, [...flags, '--delta-threshold', '10000']);
+  const script = await builtProgram();
+  chords = await startChords(4, [...flags, '--delta-threshold', '10000'], { script });
 });
 afterAll(async () => {
   await stopCommands();

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { builtProgram } from '../support/built.ts';
 import { stopCommands } from '../support/command.ts';
 import { roll } from './rolling.ts';
 import { problemsIn, type RollingRecord } from './rolling-check.ts';
@@ -9,7 +10,8 @@ test('two processes are replaced one after the other, and no follower misses a d
   timeout: 120_000,
 }, async () => {
   const followers = 60;
-  const report = await roll({ followers, contexts: 5, writesPerSecond: 60, writesBetween: 60 });
+  const script = await builtProgram();
+  const report = await roll({ script, followers, contexts: 5, writesPerSecond: 60, writesBetween: 60 });
   expect(problemsIn(report)).toEqual([]);
   expect(report.exits).toEqual([0, 0]);
   expect(report.errors).toEqual([]);

@@ -20,6 +20,8 @@ export interface RollingOptions {
   readonly writesPerSecond: number;
   /** So many writes are acknowledged before the first restart, between two, and after the last. */
   readonly writesBetween: number;
+  /** The program, where it is built. Default: as it is checked out. */
+  readonly script?: string;
   /** Told of what it does. */
   readonly say?: (line: string) => void;
 }
@@ -43,7 +45,8 @@ const patienceMs = 60_000;
 const ballast = 'x'.repeat(50_000);
 
 export async function roll(options: RollingOptions): Promise<RollingReport> {
-  const { say = () => undefined } = options;
+  const { say = () => undefined, script } = options;
+  const program = script === undefined ? {} : { script };
   const redis = await startRedis();
   const flags = Object.entries({
     backend: 'redis',
@@ -53,7 +56,7 @@ export async function roll(options: RollingOptions): Promise<RollingReport> {
     'drain-delay-ms': String(drainDelayMs),
     'log-format': 'json',
   }).flatMap(([flag, value]) => [`--${flag}`, value]);
-  const chords = await startChords(2, flags);
+  const chords = await startChords(2, flags, program);
   const rotation = new Rotation();
   await using balancer = await Balancer.listen(rotation.ports);
   try {
@@ -77,7 +80,7 @@ export async function roll(options: RollingOptions): Promise<RollingReport> {
     const exits: (number | string | null)[] = [];
     const gone: ChordProcess[] = [];
     for (const old of chords.slice()) {
-      const fresh = await ChordProcess.start(flags);
+      const fresh = await ChordProcess.start(flags, program);
       await rotation.add(fresh);
       chords.splice(chords.indexOf(old), 1, fresh);
       const ended = old.end('SIGTERM');

@@ -9,8 +9,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { schema } from '../../src/graphql/schema.ts';
 import { Receiver, stopReceivers } from '../external/receiver.ts';
 import { Collector } from '../observability/collector.ts';
+import { builtProgram } from '../support/built.ts';
 import { ChordProcess, startScript } from '../support/chord-process.ts';
-import { checkout, stopCommands } from '../support/command.ts';
+import { stopCommands } from '../support/command.ts';
 import { markedOperations } from '../support/marked-operations.ts';
 import { allGrants, markedCredentials, markedWords, sayEverything, startUnwilling } from '../support/marked-program.ts';
 import { linesWith, Marks } from '../support/marks.ts';
@@ -20,13 +21,14 @@ import { startRedis } from '../support/redis/server.ts';
 import { Told, tellingWays } from '../support/told.ts';
 import { until } from '../support/wait.ts';
 
-const script = join(checkout, 'src/main.ts');
+let script: string;
 const main = (env: Record<string, string>) =>
   startScript(script, ['--port', '0'], { CHORD_LOG_LEVEL: 'debug', CHORD_LOG_FORMAT: 'json', ...env });
 
 let directory: string;
 let certificate: Certificate;
 beforeAll(async () => {
+  script = await builtProgram();
   directory = mkdtempSync(join(tmpdir(), 'chord-secrets-'));
   certificate = await createCertificate(directory);
 });
@@ -72,6 +74,7 @@ test('no secret is in logs, metrics, traces or answers, whatever is asked and wh
   const { receiver, env: external } = await startUnwilling(kept);
   const [metricsPort] = await freePorts(1);
   const program = await ChordProcess.start(['--port', '0'], {
+    script,
     env: {
       ...access,
       ...external,
@@ -205,6 +208,7 @@ describe('a mistake that nobody expected', () => {
     const marks = new Marks();
     const text = `export default { authenticate: () => { throw new Error(${JSON.stringify(marks.make('the mark'))}); } };`;
     const program = await ChordProcess.start(['--port', '0', '--config', write('careless.config.mjs', text)], {
+      script,
       env: { CHORD_BACKEND: 'memory', CHORD_LOG_FORMAT: 'json' },
     });
     const told = new Told(program.url);

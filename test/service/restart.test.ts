@@ -6,7 +6,8 @@ import { type TransportName, transports } from '../../examples/replay/transports
 import { equal } from '../../src/delta/json.ts';
 import type { History } from '../fixtures/histories.ts';
 import { startApp, stopApp, stopApps } from '../support/app.ts';
-import { builtCopy, Command, stopCommands } from '../support/command.ts';
+import { builtCopy } from '../support/built.ts';
+import { Command, stopCommands } from '../support/command.ts';
 import { loadHistories } from '../support/histories.ts';
 import { temporaryDirectory } from '../support/lmdb.ts';
 import { until } from '../support/wait.ts';
@@ -23,8 +24,8 @@ interface Life {
 }
 
 let home: string;
-beforeAll(() => {
-  home = builtCopy();
+beforeAll(async () => {
+  home = await builtCopy();
 });
 afterEach(async () => {
   await stopApps();

@@ -1,32 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { soon } from './wait.ts';
 
 /** Where this file is checked out. */
 export const checkout = fileURLToPath(new URL('../..', import.meta.url));
-
-/** A new folder with a copy of the checkout, built. */
-export function builtCopy(): string {
-  const home = mkdtempSync(join(tmpdir(), 'chord-main-'));
-  for (const name of ['src', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json']) {
-    cpSync(join(checkout, name), join(home, name), { recursive: true });
-  }
-  symlinkSync(join(checkout, 'node_modules'), join(home, 'node_modules'));
-  build(home);
-  return home;
-}
-
-/** Builds such a copy, by the project's own script. */
-export function build(home: string): void {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(home, 'scripts/build.js')], {
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(`the build ended with ${status}:\n${stdout}${stderr}`);
-}
 
 const running = new Set<Command>();
 
