@@ -1,5 +1,6 @@
 import type { ContextEvent } from '../model.ts';
 import type { PolledEvents } from '../service/chord.ts';
+import { DelegatedEvents } from '../service/delegated-events.ts';
 import type { Permit, Session } from './session.ts';
 
 type Turn = IteratorResult<ContextEvent, undefined>;
@@ -18,26 +19,27 @@ export interface PermittedEventsOptions {
  *
  * It holds its permit from the first pull on: one whose client is gone by then is never pulled, and never ended.
  */
-export class PermittedEvents implements PolledEvents {
+export class PermittedEvents extends DelegatedEvents {
   readonly #options: PermittedEventsOptions;
-  readonly #ended = new AbortController();
-  readonly #events: PolledEvents;
+  readonly #ended: AbortController;
   #permit: Permit | undefined;
 
   /** @throws what `follow` and `assertMayFollow` of the session throw. */
   constructor(options: PermittedEventsOptions) {
-    this.#options = options;
     options.session.assertMayFollow(options.id);
-    this.#events = options.follow(this.#ended.signal);
+    const ended = new AbortController();
+    super(options.follow(ended.signal));
+    this.#options = options;
+    this.#ended = ended;
   }
 
   /** @throws UnauthenticatedError or ForbiddenError once it is no longer permitted, and what the subscription throws. */
-  async next(): Promise<Turn> {
+  override async next(): Promise<Turn> {
     try {
       const { session, id } = this.#options;
       const { signal } = this.#ended;
       if (!signal.aborted) this.#permit ??= session.permit(id, () => this.#ended.abort());
-      const turn = await this.#events.next();
+      const turn = await super.next();
       if (turn.done !== true) await session.untilFresh(signal);
       if (this.#permit?.reason !== undefined) throw this.#permit.reason;
       if (turn.done === true || signal.aborted) return this.#over();
@@ -49,28 +51,15 @@ export class PermittedEvents implements PolledEvents {
   }
 
   /** Only what is known to be permitted now, and began to be before. */
-  poll(): ContextEvent | 'none' | 'ask' {
+  override poll(): ContextEvent | 'none' | 'ask' {
     const { session } = this.#options;
     const isKnown = this.#permit !== undefined && this.#permit.reason === undefined && !this.#ended.signal.aborted;
-    return isKnown && session.isFresh ? this.#events.poll() : 'ask';
+    return isKnown && session.isFresh ? super.poll() : 'ask';
   }
 
-  listen(onReady: () => void): void {
-    this.#events.listen(onReady);
-  }
-
-  async return(): Promise<Turn> {
-    const over = this.#over();
-    await this.#events.return?.();
-    return over;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return();
+  override return(): Promise<Turn> {
+    this.#over();
+    return super.return();
   }
 
   #over(): Turn {

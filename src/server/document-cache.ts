@@ -45,7 +45,7 @@ export class DocumentCache {
   }
 
   /** Says what validation found of the document, which is forgotten when it is not valid. */
-  judge(document: DocumentNode, isValid: boolean): void {
+  setValidity(document: DocumentNode, isValid: boolean): void {
     const text = document.loc?.source.body ?? '';
     const kept = this.#documents.get(text);
     if (kept?.document !== document) return;
@@ -75,7 +75,7 @@ export const noErrorCache = { get: () => undefined, set: () => undefined };
 export function noteValidity(documents: DocumentCache): Plugin {
   return {
     onValidate: ({ params: { documentAST } }) => {
-      return ({ valid }) => documents.judge(documentAST, valid);
+      return ({ valid }) => documents.setValidity(documentAST, valid);
     },
   };
 }

@@ -3,13 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlockList, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Authenticator } from '../access/credentials.ts';
 import { isLoopback } from '../access/loopback.ts';
-import type { Clock } from '../clock.ts';
-import type { Logger } from '../observability/logger.ts';
-import type { Metrics } from '../observability/metrics.ts';
-import type { Tracing } from '../observability/tracing.ts';
-import type { ChordService } from '../service/service.ts';
 import { createCompiledExecute } from './compiled.ts';
 import { DocumentCache } from './document-cache.ts';
 import { Doorkeeper } from './doorkeeper.ts';
@@ -20,62 +14,19 @@ import { handleHealth } from './http/health.ts';
 import { Lane } from './http/lane.ts';
 import { Listener } from './http/listener.ts';
 import { Origins, OwnNames } from './http/origin.ts';
-import type { Certificate } from './http/tls.ts';
-import type { QueryLimits } from './limits/limits.ts';
-import { type QuotaLimits, Quotas } from './limits/quotas.ts';
-import type { TrustedDocuments } from './limits/trusted-documents.ts';
+import { Quotas } from './limits/quotas.ts';
 import { foreign, full, misdirected, type Refusal, refuseUpgrade } from './refusals.ts';
 import { Deliveries } from './reporting/deliveries.ts';
 import type { RequestRecord } from './reporting/request-record.ts';
 import { Requests } from './reporting/requests.ts';
-import { type About, Roster, reportSource } from './reporting/roster.ts';
+import { Roster, reportSource } from './reporting/roster.ts';
+import type { ServerOptions } from './server-options.ts';
 import { EventStreams } from './sse.ts';
 import { StallWatch } from './stall-watch.ts';
 import type { ServerStats } from './stats.ts';
 import { inTurns } from './websocket/departure.ts';
 import { WebSocketTransport } from './websocket/websocket.ts';
 import { createGraphQLServer, endpoint, type Yoga } from './yoga.ts';
-
-/** What the server is built from. Times in ms, sizes in bytes. */
-export interface ServerOptions extends QueryLimits, QuotaLimits {
-  readonly chord: ChordService;
-  readonly about: About;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly authenticator: Authenticator;
-  /** How long subscriptions outlive their credentials. */
-  readonly authGraceMs: number;
-  readonly host: string;
-  /** 0: any free one. */
-  readonly port: number;
-  /** Absent: no TLS. */
-  readonly certificate?: Certificate | undefined;
-  /** Whose `X-Forwarded-*` are believed (forwarded.ts). */
-  readonly trustedProxies: readonly string[];
-  readonly graphiql: boolean;
-  readonly maxRequestBytes: number;
-  /** How long a client may take to send a request. */
-  readonly requestTimeoutMs: number;
-  readonly connectionInitTimeoutMs: number;
-  readonly maxConnections: number;
-  /** Absent: clients send any document. */
-  readonly trustedDocuments?: TrustedDocuments | undefined;
-  /** Of pages that may use the server beside its own, or `*`. */
-  readonly corsOrigins: readonly string[];
-  readonly slowReaderTimeoutMs: number;
-  /** How long everything is still served when the server stops, while `/ready` says 503. */
-  readonly drainDelayMs: number;
-  /** How long subscribers may take to leave then, and requests in flight to finish. */
-  readonly drainTimeoutMs: number;
-  /** Over how long subscribers are sent elsewhere; half of `drainTimeoutMs` at most. */
-  readonly drainSpreadMs: number;
-  /** Absent: nothing is counted. */
-  readonly metrics?: Metrics | undefined;
-  /** Absent: nothing is traced. */
-  readonly tracing?: Tracing | undefined;
-  /** How often an operation is executed in the lane (lane.ts) before it is compiled; null: there is no lane. Default 10. */
-  readonly compileAfter?: number | null | undefined;
-}
 
 /** What a server has to do at the moment. */
 export interface ServerLoad {
@@ -141,8 +92,8 @@ export class ChordServer {
       trustedDocuments: options.trustedDocuments,
       onFollow: this.#deliveries?.over('sse'),
     });
-    const { compileAfter = 10 } = options;
-    if (compileAfter !== null) {
+    const { hasLane = true, compileAfter = 10 } = options;
+    if (hasLane) {
       const compiled = createExecute({ ...rules, executor: createCompiledExecute(compileAfter) });
       const parts = { yoga: this.#yoga, doorkeeper, quotas, documents, origins: this.#origins, execute: compiled };
       this.#lane = new Lane({ ...options, ...parts });

@@ -14,7 +14,7 @@ import type { ContextEvent, Position } from '../model.ts';
 import { newRequestId } from '../observability/request-id.ts';
 import type { SharedResult } from './fanout/groups.ts';
 import type { ResultSink } from './fanout/shared-results.ts';
-import type { Sinking } from './fanout/subscribe.ts';
+import type { WithSink } from './fanout/subscribe.ts';
 import { clientOf } from './http/forwarded.ts';
 import { maskError } from './mask-error.ts';
 import type { RequestRecord } from './reporting/request-record.ts';
@@ -43,12 +43,12 @@ function toEventId(event: Position & { readonly kind?: string }): string {
 }
 
 /** What an event stream adds to a request's scope: where it resumes, who hears of positions, where shared results go. */
-export type StreamScope = Pick<RequestScope, 'resumeFrom' | 'onPosition' | 'by'> & Sinking;
+export type StreamScope = Pick<RequestScope, 'resumeFrom' | 'onPosition' | 'by'> & WithSink;
 
 /** All streams of one server. */
 export class EventStreams {
   readonly #open = new Set<EventStream>();
-  readonly #asked = new WeakMap<Request, Asked>();
+  readonly #asked = new WeakMap<Request, StreamRequest>();
   readonly #roster: Roster;
   readonly #trusted: BlockList;
   #isDraining = false;
@@ -63,7 +63,7 @@ export class EventStreams {
   scopeOf(request: Request, session: Session): StreamScope {
     const accept = request.headers.get('accept');
     if (accept !== null && !accept.includes(mediaType) && !accept.includes('*')) return {};
-    const asked: Asked = { lastId: undefined, session };
+    const asked: StreamRequest = { lastId: undefined, session };
     this.#asked.set(request, asked);
     return {
       by: asked,
@@ -105,7 +105,7 @@ export class EventStreams {
     };
   }
 
-  #enter(asked: Asked, req: IncomingMessage): void {
+  #enter(asked: StreamRequest, req: IncomingMessage): void {
     // What waits is not for one who is no longer let in. Who reads everything is told why the stream ends.
     asked.forget = asked.session.listen(() => {
       if (req.socket.writableLength > 0) req.socket.destroy();
@@ -130,7 +130,7 @@ export class EventStreams {
 }
 
 /** What an event stream goes by. */
-interface Asked {
+interface StreamRequest {
   /** The position that was told last. */
   lastId: string | undefined;
   readonly session: Session;
@@ -158,7 +158,7 @@ interface StreamLife {
  */
 class EventStream extends Readable implements ResultSink {
   readonly #results: AsyncIterator<ExecutionResult, unknown>;
-  readonly #asked: Readonly<Asked>;
+  readonly #asked: Readonly<StreamRequest>;
   readonly #life: StreamLife;
   #ping: NodeJS.Timeout | undefined;
   #isPulling = false;
@@ -166,7 +166,7 @@ class EventStream extends Readable implements ResultSink {
   /** Called when what was written for many has been read. */
   #onSent: (() => void) | undefined;
 
-  constructor(results: AsyncIterable<ExecutionResult>, asked: Readonly<Asked>, life: StreamLife) {
+  constructor(results: AsyncIterable<ExecutionResult>, asked: Readonly<StreamRequest>, life: StreamLife) {
     super({ highWaterMark: 1 });
     this.#results = results[Symbol.asyncIterator]();
     this.#asked = asked;
@@ -259,10 +259,10 @@ const retry = `retry: ${retryMs}\n\n`;
 
 function toEvent(id: string | undefined, result: ExecutionResult): string {
   const { data, errors } = result;
-  return written(id, JSON.stringify(errors === undefined ? { data } : { data, errors }));
+  return formatEvent(id, JSON.stringify(errors === undefined ? { data } : { data, errors }));
 }
 
-function written(id: string | undefined, text: string): string {
+function formatEvent(id: string | undefined, text: string): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: next\ndata: ${text}\n\n`;
 }
 
@@ -272,7 +272,7 @@ const encoded = new WeakMap<SharedResult, Buffer>();
 function bytesOf(result: SharedResult, event: ContextEvent): Buffer {
   const known = encoded.get(result);
   if (known !== undefined) return known;
-  const bytes = Buffer.from(written(toEventId(event), result.json));
+  const bytes = Buffer.from(formatEvent(toEventId(event), result.json));
   encoded.set(result, bytes);
   return bytes;
 }

@@ -6,7 +6,7 @@ import type { Tracing } from '../observability/tracing.ts';
 import { type DocumentCache, noErrorCache, noteValidity } from './document-cache.ts';
 import type { Doorkeeper, Entering } from './doorkeeper.ts';
 import type { Execute } from './execution.ts';
-import { type Sinking, sharedSubscribe } from './fanout/subscribe.ts';
+import { sharedSubscribe, type WithSink } from './fanout/subscribe.ts';
 import { useGraphiQL } from './graphiql.ts';
 import { type Origins, refuseForms } from './http/origin.ts';
 import { limitQueries, type QueryLimits } from './limits/limits.ts';
@@ -45,7 +45,7 @@ export interface YogaOptions {
 }
 
 /** What the transports hand to yoga beside the request. A WebSocket brings its scope along. */
-export interface TransportContext extends Entering, Sinking {
+export interface TransportContext extends Entering, WithSink {
   readonly scope?: RequestScope | undefined;
   /** What subscriptions are counted by: a WebSocket. */
   readonly connection?: object | undefined;

@@ -20,10 +20,10 @@ const polledFields: ReadonlySet<string> = new Set(['contextChanged']);
 const maxLength = 1_000;
 
 /** What an operation was asked with. */
-export type Asked = Pick<ExecutionArgs, 'document' | 'operationName' | 'variableValues'>;
+type OperationArgs = Pick<ExecutionArgs, 'document' | 'operationName' | 'variableValues'>;
 
 /** The same for all subscriptions of a document that are told the same. Undefined: the operation is on its own. */
-export function shareKey({ document, operationName, variableValues }: Asked): string | undefined {
+export function shareKey({ document, operationName, variableValues }: OperationArgs): string | undefined {
   const names = namesIn(document, operationName);
   if (names === undefined) return undefined;
   const values: unknown[] = [operationName ?? null];

@@ -7,7 +7,7 @@ import { type ResultSink, SharedResults } from './shared-results.ts';
 import { Turns } from './turns.ts';
 
 /** What operations run with beside their scope: where results go past the executor. Absent: nowhere. */
-export interface Sinking {
+export interface WithSink {
   readonly sink?: ResultSink | undefined;
 }
 
@@ -28,7 +28,7 @@ export function sharedSubscribe(
   const turns = new Turns(slice);
   return async (args) => {
     // What yoga makes of the scope and of what the transport brought along.
-    const { sink } = args.contextValue as Sinking;
+    const { sink } = args.contextValue as WithSink;
     const key = sink === undefined ? undefined : shareKey(args);
     if (sink === undefined || key === undefined) return subscribe(args);
     const events = await createSourceEventStream(args);

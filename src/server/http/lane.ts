@@ -83,7 +83,7 @@ export class Lane {
     const admission = this.#options.doorkeeper.admit(credentialsIn(request));
     const admitted = await admission.catch(() => undefined);
     // Refused before its body is read.
-    if (admitted === undefined) return this.#leave(exchange, admission);
+    if (admitted === undefined) return this.#handToYoga(exchange, admission);
     record.viewerId = admitted.session.viewer.id;
     const body = await read(exchange);
     if (body === undefined) {
@@ -93,7 +93,10 @@ export class Lane {
     const params = parsePlain(body);
     const operation = params && this.#operationIn(params);
     if (operation === undefined) {
-      return this.#leave({ ...exchange, request: Object.assign(request, { body: Readable.from([body]) }) }, admission);
+      return this.#handToYoga(
+        { ...exchange, request: Object.assign(request, { body: Readable.from([body]) }) },
+        admission,
+      );
     }
     this.#answered++;
     let result: ExecutionResult;
@@ -110,7 +113,7 @@ export class Lane {
     }
   }
 
-  async #leave({ request, response, record }: Exchange, admission: Promise<Admission>): Promise<void> {
+  async #handToYoga({ request, response, record }: Exchange, admission: Promise<Admission>): Promise<void> {
     await this.#options.yoga(request, response, { record, admission });
   }
 

@@ -25,7 +25,7 @@ export interface QuotaLimits {
 }
 
 /** What operations run with: who asks, and on which WebSocket. */
-interface Asked extends Pick<RequestScope, 'session'> {
+interface Asker extends Pick<RequestScope, 'session'> {
   readonly connection?: object | undefined;
 }
 
@@ -113,7 +113,7 @@ export class Quotas {
     });
   }
 
-  #refuseSubscription({ connection, session }: Asked): GraphQLError | undefined {
+  #refuseSubscription({ connection, session }: Asker): GraphQLError | undefined {
     const { maxSubscriptionsPerConnection: ofConnection, maxSubscriptionsPerViewer: ofViewer } = this.#limits;
     if (connection !== undefined && this.#ofConnections.isFull(connection)) {
       return limitError('maxSubscriptionsPerConnection', ofConnection, ofConnection + 1);
@@ -128,7 +128,7 @@ export class Quotas {
   }
 
   /** What to call when it ends, or why it may not begin. */
-  #take(asked: Asked): (() => void) | GraphQLError {
+  #take(asked: Asker): (() => void) | GraphQLError {
     const refusal = this.#refuseSubscription(asked);
     if (refusal !== undefined) return refusal;
     const { connection, session } = asked;
@@ -197,9 +197,9 @@ class CountedResults implements AsyncIterableIterator<ExecutionResult, undefined
   }
 }
 
-function askedBy({ contextValue }: ExecutionArgs): Asked {
+function askedBy({ contextValue }: ExecutionArgs): Asker {
   // What yoga makes of the scope and of what the transport brought along.
-  return contextValue as Asked;
+  return contextValue as Asker;
 }
 
 function isResults(result: unknown): result is AsyncIterable<ExecutionResult> {

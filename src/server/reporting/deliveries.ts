@@ -9,6 +9,7 @@ import type { Clock } from '../../clock.ts';
 import type { ContextEvent } from '../../model.ts';
 import type { Labels, Metrics } from '../../observability/metrics.ts';
 import type { PolledEvents } from '../../service/chord.ts';
+import { DelegatedEvents } from '../../service/delegated-events.ts';
 
 /** How events reach a subscriber. */
 export type EventTransport = Labels<'deliveries'>['transport'];
@@ -58,8 +59,7 @@ interface SubscriptionLife {
 }
 
 /** The events as they are. A subscription begins when it is asked for the first, and ends once. */
-class CountedEvents implements PolledEvents {
-  readonly #events: PolledEvents;
+class CountedEvents extends DelegatedEvents {
   readonly #life: SubscriptionLife;
   #state: 'new' | 'open' | 'ended' = 'new';
   /** Handed to the transport, which has not asked again yet. */
@@ -67,15 +67,15 @@ class CountedEvents implements PolledEvents {
   #isFirst = true;
 
   constructor(events: PolledEvents, life: SubscriptionLife) {
-    this.#events = events;
+    super(events);
     this.#life = life;
   }
 
-  async next(): Promise<IteratorResult<ContextEvent, undefined>> {
+  override async next(): Promise<IteratorResult<ContextEvent, undefined>> {
     this.#begin();
     this.#noteDelivered();
     try {
-      const turn = await this.#events.next();
+      const turn = await super.next();
       if (turn.done === true) this.#end();
       else this.#sent = turn.value;
       return turn;
@@ -85,34 +85,16 @@ class CountedEvents implements PolledEvents {
     }
   }
 
-  poll(): ContextEvent | 'none' | 'ask' {
+  override poll(): ContextEvent | 'none' | 'ask' {
     this.#noteDelivered();
-    const event = this.#events.poll();
+    const event = super.poll();
     if (typeof event === 'object') this.#sent = event;
     return event;
   }
 
-  listen(onReady: () => void): void {
-    this.#events.listen(onReady);
-  }
-
-  async return(): Promise<IteratorResult<ContextEvent, undefined>> {
+  override return(): Promise<IteratorResult<ContextEvent, undefined>> {
     this.#end();
-    await this.#events.return?.();
-    return { done: true, value: undefined };
-  }
-
-  async throw(error: unknown): Promise<IteratorResult<ContextEvent, undefined>> {
-    await this.return();
-    throw error;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return();
+    return super.return();
   }
 
   #begin(): void {

@@ -2,6 +2,7 @@ import type { Verbs } from '../../access/guard.ts';
 import type { ContextEvent } from '../../model.ts';
 import { type Attributes, inSpan, type Span, type Tracing } from '../../observability/tracing.ts';
 import type { PolledEvents } from '../../service/chord.ts';
+import { DelegatedEvents } from '../../service/delegated-events.ts';
 import { toSpanError } from './request-record.ts';
 
 /**
@@ -51,23 +52,22 @@ function toKind(event: ContextEvent | null): Attributes {
  * Events of which the first is a piece of the trace: how long it took, and what was asked of the store for it. Later
  * ones are nobody's request, and are measured instead (`chord_delivery_lag_seconds`).
  */
-class TracedBeginning implements PolledEvents {
-  readonly #events: PolledEvents;
+class TracedBeginning extends DelegatedEvents {
   readonly #tracing: Tracing;
   /** The operation, which is over by then: it was accepted. */
   #whole: Span | undefined;
 
   constructor(events: PolledEvents, tracing: Tracing, whole: Span) {
-    this.#events = events;
+    super(events);
     this.#tracing = tracing;
     this.#whole = whole;
   }
 
-  next(): Promise<IteratorResult<ContextEvent, undefined>> {
+  override next(): Promise<IteratorResult<ContextEvent, undefined>> {
     const whole = this.#whole;
-    if (whole === undefined) return this.#events.next();
+    if (whole === undefined) return super.next();
     this.#whole = undefined;
-    return inSpan(this.#tracing, () => this.#events.next(), {
+    return inSpan(this.#tracing, () => super.next(), {
       start: { name: 'follow' },
       describe: ({ value }) => toKind(value ?? null),
       explain: toSpanError,
@@ -75,29 +75,7 @@ class TracedBeginning implements PolledEvents {
     });
   }
 
-  poll(): ContextEvent | 'none' | 'ask' {
-    return this.#whole === undefined ? this.#events.poll() : 'ask';
-  }
-
-  listen(onReady: () => void): void {
-    this.#events.listen(onReady);
-  }
-
-  async return(): Promise<IteratorResult<ContextEvent, undefined>> {
-    await this.#events.return?.();
-    return { done: true, value: undefined };
-  }
-
-  async throw(error: unknown): Promise<IteratorResult<ContextEvent, undefined>> {
-    await this.return();
-    throw error;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return();
+  override poll(): ContextEvent | 'none' | 'ask' {
+    return this.#whole === undefined ? super.poll() : 'ask';
   }
 }

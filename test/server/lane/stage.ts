@@ -50,7 +50,8 @@ export class Stage implements AsyncDisposable {
       metrics,
       trustedDocuments,
       authenticator: createAuthenticator(config, { clock, logger, authenticate }),
-      compileAfter: hasLane ? 1 : null,
+      hasLane,
+      compileAfter: 1,
     });
   }
 
