@@ -1,15 +1,19 @@
 /**
- * The rules around an operation that is answered once, the same whichever way it came: yoga, the lane, a WebSocket. The
- * executor inside differs: the lane's is compiled (compiled.ts), that of the others is graphql-js.
+ * The rules around an operation, the same whichever way it came: yoga, the lane, a WebSocket. The executor inside differs:
+ * the lane's is compiled (compiled.ts), that of the others is graphql-js. Errors are not masked yet.
  */
 import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { Tracing } from '../observability/tracing.ts';
-import { inTime, type QueryLimits, refuseCost } from './limits/limits.ts';
+import type { Subscribed, Subscriber } from './fanout/subscribe.ts';
+import { inTime, type QueryLimits, type Refusal, refuseCost } from './limits/limits.ts';
 import type { Quotas } from './limits/quotas.ts';
 import { traceOperation } from './reporting/traced-operations.ts';
 
-/** Executes a query or a mutation of a valid document, within its limits. Errors are not masked yet. */
+/** Executes a query or a mutation of a valid document, within its limits. */
 export type Execute = (args: ExecutionArgs) => ExecutionResult | Promise<ExecutionResult>;
+
+/** Begins a subscription of a valid document, within its limits. What its results throw is masked. */
+export type Subscribe = (args: ExecutionArgs) => Promise<Subscribed>;
 
 /** What bounds an operation, and who is told of it. */
 export interface ExecutionRules {
@@ -17,14 +21,15 @@ export interface ExecutionRules {
   readonly quotas: Quotas;
   /** Absent: nothing is traced. */
   readonly tracing?: Tracing | undefined;
-  /** By default the reference executor. */
-  readonly executor?: typeof execute | undefined;
 }
 
-/** Puts the rules around an executor. Not yoga's own: that takes a value with a key `then` for a promise, also a state. */
-export function createExecute({ limits, quotas, tracing, executor = execute }: ExecutionRules): Execute {
-  const timed: Execute = (args) => inTime(() => executor(args), args, limits.queryTimeoutMs);
-  const run: Execute = tracing === undefined ? timed : (args) => traceOperation(tracing, args, async () => timed(args));
+/**
+ * Puts the rules around an executor, by default the reference. Not around yoga's own: that takes a value with a key `then`
+ * for a promise, also a state.
+ */
+export function createExecute(rules: ExecutionRules, executor = execute): Execute {
+  const { limits, quotas } = rules;
+  const run = bounded(rules, executor);
   return (args) => {
     const refusal = refuseCost(args, limits.maxQueryCost);
     if (refusal !== undefined) return refusal;
@@ -32,4 +37,20 @@ export function createExecute({ limits, quotas, tracing, executor = execute }: E
     if (counted === undefined) return run(args);
     return counted.then((tooFast) => (tooFast === undefined ? run(args) : { errors: [tooFast] }));
   };
+}
+
+/** Puts the rules around what begins subscriptions. */
+export function createSubscribe(rules: ExecutionRules, subscriber: Subscriber): Subscribe {
+  const { limits, quotas } = rules;
+  const run = bounded<Subscribed>(rules, subscriber);
+  return async (args) => refuseCost(args, limits.maxQueryCost) ?? quotas.subscribe(args, () => run(args));
+}
+
+/** Answers in time, as a piece of the trace. */
+function bounded<T>(
+  { limits, tracing }: ExecutionRules,
+  run: (args: ExecutionArgs) => T | Promise<T>,
+): (args: ExecutionArgs) => T | Refusal | Promise<T | Refusal> {
+  const timed = (args: ExecutionArgs) => inTime(() => run(args), args, limits.queryTimeoutMs);
+  return tracing === undefined ? timed : (args) => traceOperation(tracing, args, async () => timed(args));
 }

@@ -7,7 +7,8 @@ import { isLoopback } from '../access/loopback.ts';
 import { createCompiledExecute } from './compiled.ts';
 import { DocumentCache } from './document-cache.ts';
 import { Doorkeeper } from './doorkeeper.ts';
-import { createExecute } from './execution.ts';
+import { createExecute, createSubscribe } from './execution.ts';
+import { sharedSubscribe } from './fanout/subscribe.ts';
 import { handleElsewhere } from './http/elsewhere.ts';
 import { clientOf, trustedNetworks } from './http/forwarded.ts';
 import { handleHealth } from './http/health.ts';
@@ -76,13 +77,16 @@ export class ChordServer {
     const documents = new DocumentCache();
     const rules = { limits: options, quotas, tracing: options.tracing };
     const execute = createExecute(rules);
+    const subscribe = createSubscribe(
+      rules,
+      sharedSubscribe((delta) => options.chord.formatDelta(delta)),
+    );
     this.#yoga = createGraphQLServer({
       documents,
       execute,
+      subscribe,
       doorkeeper,
       requests: this.#requests,
-      formatDelta: (delta) => options.chord.formatDelta(delta),
-      tracing: options.tracing,
       graphiql,
       maxRequestBytes,
       streams: this.#streams,
@@ -94,12 +98,15 @@ export class ChordServer {
     });
     const { hasLane = true, compileAfter = 10 } = options;
     if (hasLane) {
-      const compiled = createExecute({ ...rules, executor: createCompiledExecute(compileAfter) });
+      const compiled = createExecute(rules, createCompiledExecute(compileAfter));
       const parts = { yoga: this.#yoga, doorkeeper, quotas, documents, origins: this.#origins, execute: compiled };
       this.#lane = new Lane({ ...options, ...parts });
     }
     this.#webSockets = new WebSocketTransport({
       yoga: this.#yoga,
+      documents,
+      execute,
+      subscribe,
       doorkeeper,
       stallWatch: this.#stallWatch,
       roster,

@@ -2,20 +2,17 @@ import { GraphQLError } from 'graphql';
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { RequestScope } from '../graphql/request.ts';
 import { schema } from '../graphql/schema.ts';
-import type { Tracing } from '../observability/tracing.ts';
 import { type DocumentCache, noErrorCache, noteValidity } from './document-cache.ts';
 import type { Doorkeeper, Entering } from './doorkeeper.ts';
-import type { Execute } from './execution.ts';
-import { sharedSubscribe, type WithSink } from './fanout/subscribe.ts';
+import type { Execute, Subscribe } from './execution.ts';
 import { useGraphiQL } from './graphiql.ts';
 import { type Origins, refuseForms } from './http/origin.ts';
-import { limitQueries, type QueryLimits } from './limits/limits.ts';
+import { limitDocuments, type QueryLimits } from './limits/limits.ts';
 import type { Quotas } from './limits/quotas.ts';
 import { type TrustedDocuments, useTrustedDocuments } from './limits/trusted-documents.ts';
 import { maskError } from './mask-error.ts';
 import type { FollowHook } from './reporting/deliveries.ts';
 import type { Requests } from './reporting/requests.ts';
-import { traceSubscriptions } from './reporting/traced-operations.ts';
 import type { EventStreams } from './sse.ts';
 import { refuseConditionalRoots } from './subscription-root.ts';
 
@@ -26,13 +23,10 @@ export const endpoint = '/graphql';
 export interface YogaOptions {
   readonly doorkeeper: Doorkeeper;
   readonly requests: Requests;
-  /** How deltas are told. */
-  readonly formatDelta: RequestScope['chord']['formatDelta'];
-  /** Absent: nothing is traced. */
-  readonly tracing?: Tracing | undefined;
   readonly streams: EventStreams;
   readonly documents: DocumentCache;
   readonly execute: Execute;
+  readonly subscribe: Subscribe;
   readonly graphiql: boolean;
   readonly maxRequestBytes: number;
   readonly limits: QueryLimits;
@@ -44,25 +38,18 @@ export interface YogaOptions {
   readonly onFollow?: FollowHook | undefined;
 }
 
-/** What the transports hand to yoga beside the request. A WebSocket brings its scope along. */
-export interface TransportContext extends Entering, WithSink {
-  readonly scope?: RequestScope | undefined;
-  /** What subscriptions are counted by: a WebSocket. */
-  readonly connection?: object | undefined;
-}
-
 /** The GraphQL server, as the transports use it. */
-export type Yoga = YogaServerInstance<TransportContext, RequestScope>;
+export type Yoga = YogaServerInstance<Entering, RequestScope>;
 
 /** The GraphQL server, without a transport: parsing, validation, execution, masking, GraphiQL, SSE. */
 export function createGraphQLServer(options: YogaOptions): Yoga {
   const {
     doorkeeper,
     requests,
-    tracing,
     streams,
     documents,
     execute,
+    subscribe,
     graphiql,
     maxRequestBytes,
     limits,
@@ -71,11 +58,10 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
     trustedDocuments,
     onFollow,
   } = options;
-  return createYoga<TransportContext, RequestScope>({
+  return createYoga<Entering, RequestScope>({
     schema,
     graphqlEndpoint: endpoint,
-    context: ({ scope, request }) => {
-      if (scope !== undefined) return scope;
+    context: ({ request }) => {
       const admission = doorkeeper.admissionOf(request);
       return { ...admission, onFollow, ...streams.scopeOf(request, admission.session) };
     },
@@ -92,14 +78,13 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
     plugins: [
       requests.plugin,
       doorkeeper.plugin,
-      useExecutors(execute, options.formatDelta),
+      useExecutors(execute, subscribe),
       refuseForms,
       refuseBrokenParameters,
-      limitQueries(limits),
+      limitDocuments(limits),
       ...(trustedDocuments === undefined ? [] : [useTrustedDocuments(trustedDocuments)]),
       quotas.plugin((request) => doorkeeper.admissionOf(request).session.viewer.id),
       refuseConditionalRoots,
-      ...(tracing === undefined ? [] : [traceSubscriptions(tracing)]),
       noteValidity(documents),
       streams.plugin,
       ...(graphiql ? [useGraphiQL(endpoint, doorkeeper.isOpen ? 'WS' : 'SSE')] : []),
@@ -107,9 +92,8 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
   });
 }
 
-/** The executor that all share, and for subscriptions one that tells many the same. */
-function useExecutors(execute: Execute, formatDelta: YogaOptions['formatDelta']): Plugin {
-  const subscribe = sharedSubscribe(formatDelta);
+/** Those that all share. */
+function useExecutors(execute: Execute, subscribe: Subscribe): Plugin {
   return {
     onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
     onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),

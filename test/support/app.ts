@@ -7,7 +7,8 @@ import { completeOptions } from '../../src/config/complete.ts';
 import type { Logger } from '../../src/observability/logger.ts';
 import { DocumentCache } from '../../src/server/document-cache.ts';
 import { Doorkeeper } from '../../src/server/doorkeeper.ts';
-import { createExecute } from '../../src/server/execution.ts';
+import { createExecute, createSubscribe } from '../../src/server/execution.ts';
+import { sharedSubscribe } from '../../src/server/fanout/subscribe.ts';
 import { trustedNetworks } from '../../src/server/http/forwarded.ts';
 import { Origins } from '../../src/server/http/origin.ts';
 import { Quotas } from '../../src/server/limits/quotas.ts';
@@ -105,6 +106,10 @@ export function openGraphQL(
   const yoga = createGraphQLServer({
     documents: new DocumentCache(),
     execute: createExecute({ limits, quotas }),
+    subscribe: createSubscribe(
+      { limits, quotas },
+      sharedSubscribe((delta) => chord.formatDelta(delta)),
+    ),
     doorkeeper: new Doorkeeper({
       chord,
       authenticator: openToAll,
@@ -115,7 +120,6 @@ export function openGraphQL(
       graphiql: false,
     }),
     requests: new Requests({ logger }),
-    formatDelta: (delta) => chord.formatDelta(delta),
     streams: new EventStreams(roster, trustedNetworks([])),
     graphiql: false,
     maxRequestBytes: given.maxRequestBytes ?? 8_388_608,

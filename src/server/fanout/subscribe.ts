@@ -15,19 +15,20 @@ export interface WithSink {
 const slice = 256;
 
 /** What graphql-js's `subscribe` answers. */
-type Subscribed = AsyncIterable<ExecutionResult> | ExecutionResult;
+export type Subscribed = AsyncIterable<ExecutionResult> | ExecutionResult;
+
+/** Begins a subscription. */
+export type Subscriber = (args: ExecutionArgs) => Promise<Subscribed>;
 
 /**
  * `subscribe` of graphql-js, for operations that may be told the same as others. Those whose transport has no sink, and
  * those that are on their own, are left to graphql-js.
  */
-export function sharedSubscribe(
-  formatDelta: RequestScope['chord']['formatDelta'],
-): (args: ExecutionArgs) => Promise<Subscribed> {
+export function sharedSubscribe(formatDelta: RequestScope['chord']['formatDelta']): Subscriber {
   const groups = new Groups(formatDelta);
   const turns = new Turns(slice);
   return async (args) => {
-    // What yoga makes of the scope and of what the transport brought along.
+    // What the transports make of it.
     const { sink } = args.contextValue as WithSink;
     const key = sink === undefined ? undefined : shareKey(args);
     if (sink === undefined || key === undefined) return subscribe(args);

@@ -1,8 +1,7 @@
 /**
  * Limits on what one operation may ask for, over every transport; docs/limits.md says what each bounds. Tokens, depth and
- * aliases depend on the document alone: they are plugins of envelop, and the lane (http/lane.ts) runs only documents that
- * have passed them. Cost and time depend on the request: execution.ts asks them of what is answered once, the plugin here
- * of subscriptions.
+ * aliases depend on the document alone: they are plugins of envelop, and only documents that have passed them run, also by
+ * the lane (http/lane.ts) and on a WebSocket. Cost and time depend on the request: execution.ts asks them.
  *
  * Cheap before dear: brackets and tokens before parsing, depth and aliases before validation, cost before execution,
  * when the variables are known. Tokens are what bounds validation, which compares each fragment with each: its worst
@@ -41,8 +40,8 @@ export interface QueryLimits {
 /** A document nested so deep is no mistake of a person's; parser and validator recurse. */
 const maxNesting = 500;
 
-/** Enforces the limits, but for those of what is executed once (execution.ts). */
-export function limitQueries(limits: QueryLimits): Plugin {
+/** Enforces the limits of documents. */
+export function limitDocuments(limits: QueryLimits): Plugin {
   return {
     onParse: ({ parseFn, setParseFn }) => {
       setParseFn((text, options) => {
@@ -61,11 +60,6 @@ export function limitQueries(limits: QueryLimits): Plugin {
         if (depth > limits.maxQueryDepth) return [limitError('maxQueryDepth', limits.maxQueryDepth, depth)];
         return validateFn(...args);
       });
-    },
-    onSubscribe: ({ args, subscribeFn, setSubscribeFn, setResultAndStopExecution }) => {
-      const refusal = refuseCost(args, limits.maxQueryCost);
-      if (refusal !== undefined) return setResultAndStopExecution(refusal);
-      setSubscribeFn((given) => inTime(() => subscribeFn(given), args, limits.queryTimeoutMs));
     },
   };
 }

@@ -9,7 +9,8 @@ import type { Plugin } from 'graphql-yoga';
 import type { Clock } from '../../clock.ts';
 import type { RequestScope } from '../../graphql/request.ts';
 import type { ChordService } from '../../service/service.ts';
-import { rewrite } from '../mask-error.ts';
+import type { Subscribed } from '../fanout/subscribe.ts';
+import { maskError, rewrite } from '../mask-error.ts';
 import { limitError } from './limits.ts';
 import { writesOf } from './measure.ts';
 import { type RateLimiter, SharedRate, TokenBuckets } from './rate.ts';
@@ -76,20 +77,16 @@ export class Quotas {
         const refusal = await this.request(viewerIdOf(request));
         if (refusal !== undefined) throw refusal;
       },
-      onSubscribe: ({ args, setResultAndStopExecution }) => {
-        const asked = askedBy(args);
-        const refusal = this.#refuseSubscription(asked);
-        if (refusal !== undefined) {
-          setResultAndStopExecution({ errors: [refusal] });
-          return;
-        }
-        return {
-          onSubscribeResult: ({ result, setResult }) => {
-            if (isResults(result)) setResult(new CountedResults(result, () => this.#take(asked)));
-          },
-        };
-      },
     };
+  }
+
+  /** Begins a subscription that holds a place while it is read, and masks what its results throw. */
+  async subscribe(args: ExecutionArgs, begin: () => Subscribed | Promise<Subscribed>): Promise<Subscribed> {
+    const asker = askerOf(args);
+    const refusal = this.#refuseSubscription(asker);
+    if (refusal !== undefined) return { errors: [refusal] };
+    const results = await begin();
+    return Symbol.asyncIterator in results ? new CountedResults(results, () => this.#take(asker)) : results;
   }
 
   /** Counts the writes of an operation. Answers the refusal when they come too fast; undefined: there is none to count. */
@@ -97,7 +94,7 @@ export class Quotas {
     const writes = this.#writes === undefined ? 0 : writesOf(args.document, args.operationName);
     if (writes === 0) return undefined;
     return this.#writes
-      ?.take(askedBy(args).session.viewer.id, writes)
+      ?.take(askerOf(args).session.viewer.id, writes)
       .then((retryAfterMs) =>
         retryAfterMs === undefined ? undefined : this.#tooFast('writesPerSecond', retryAfterMs),
       );
@@ -128,10 +125,10 @@ export class Quotas {
   }
 
   /** What to call when it ends, or why it may not begin. */
-  #take(asked: Asker): (() => void) | GraphQLError {
-    const refusal = this.#refuseSubscription(asked);
+  #take(asker: Asker): (() => void) | GraphQLError {
+    const refusal = this.#refuseSubscription(asker);
     if (refusal !== undefined) return refusal;
-    const { connection, session } = asked;
+    const { connection, session } = asker;
     const ofConnection = connection === undefined ? undefined : this.#ofConnections.take(connection);
     const ofViewer = this.#ofViewers.take(session.viewer.id);
     return () => {
@@ -141,7 +138,7 @@ export class Quotas {
   }
 }
 
-/** The results of a subscription that holds a place from its first pull to its end. */
+/** The results of a subscription that holds a place from its first pull to its end. What it throws is masked. */
 class CountedResults implements AsyncIterableIterator<ExecutionResult, undefined, unknown> {
   readonly #results: AsyncIterator<ExecutionResult, unknown>;
   readonly #take: () => (() => void) | GraphQLError;
@@ -170,7 +167,7 @@ class CountedResults implements AsyncIterableIterator<ExecutionResult, undefined
       if (next.done !== true) return { done: false, value: next.value };
     } catch (error) {
       this.#end();
-      throw error;
+      throw maskError(error);
     }
     this.#end();
     return { done: true, value: undefined };
@@ -197,11 +194,7 @@ class CountedResults implements AsyncIterableIterator<ExecutionResult, undefined
   }
 }
 
-function askedBy({ contextValue }: ExecutionArgs): Asker {
-  // What yoga makes of the scope and of what the transport brought along.
+function askerOf({ contextValue }: ExecutionArgs): Asker {
+  // What the transports make of it.
   return contextValue as Asker;
-}
-
-function isResults(result: unknown): result is AsyncIterable<ExecutionResult> {
-  return typeof result === 'object' && result !== null && Symbol.asyncIterator in result;
 }

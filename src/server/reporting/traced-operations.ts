@@ -1,17 +1,8 @@
 import { type ExecutionArgs, type GraphQLError, getOperationAST } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
 import { inSpan, type SpanError, type SpanStart, type Tracing } from '../../observability/tracing.ts';
 import { toSpanError } from './request-record.ts';
 
-/** Makes each subscription a piece of its request's trace, over every transport. It ends when it is accepted. */
-export function traceSubscriptions(tracing: Tracing): Plugin {
-  return {
-    onSubscribe: ({ subscribeFn, setSubscribeFn }) =>
-      setSubscribeFn((args) => traceOperation(tracing, args, async () => subscribeFn(args))),
-  };
-}
-
-/** Makes an operation that runs a piece of its request's trace. */
+/** Makes an operation a piece of its request's trace. That of a subscription ends when it is accepted. */
 export function traceOperation<T>(tracing: Tracing, args: ExecutionArgs, run: () => Promise<T>): Promise<T> {
   return inSpan(tracing, run, { start: startOf(args), explain: toSpanError, judge });
 }

@@ -1,12 +1,21 @@
 /** What graphql-ws asks of us: who may come in, what an operation is, and what its client is told. */
 import type { IncomingHttpHeaders } from 'node:http';
-import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError } from 'graphql';
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLFormattedError,
+} from 'graphql';
 import { CloseCode, type ServerOptions, type SubscribePayload } from 'graphql-ws';
 import { missing } from '../../access/refusals.ts';
 import { BackendUnavailableError, type ChordError, UnauthenticatedError } from '../../errors.ts';
 import type { RequestScope } from '../../graphql/request.ts';
+import { schema } from '../../graphql/schema.ts';
 import { type LimitName, type RefusalCode, toRefusalCode } from '../../observability/refusal-codes.ts';
+import type { DocumentCache } from '../document-cache.ts';
 import { type Admission, credentialsIn, type Doorkeeper } from '../doorkeeper.ts';
+import type { Execute, Subscribe } from '../execution.ts';
 import type { ResultSink } from '../fanout/shared-results.ts';
 import type { Client } from '../http/forwarded.ts';
 import type { Quotas } from '../limits/quotas.ts';
@@ -21,7 +30,11 @@ import type { OperationIds } from './operation-ids.ts';
 
 /** What the protocol is spoken with. */
 export interface ProtocolOptions {
+  /** Parses and validates. */
   readonly yoga: Yoga;
+  readonly documents: DocumentCache;
+  readonly execute: Execute;
+  readonly subscribe: Subscribe;
   readonly doorkeeper: Doorkeeper;
   readonly quotas: Quotas;
   /** How long a client may take to `connection_init`. */
@@ -77,30 +90,23 @@ const refusals: ReadonlyMap<number, Refusal> = new Map<number, Refusal>([
   [CloseCode.InternalServerError, { code: 'INTERNAL_SERVER_ERROR' }],
 ]);
 
-/** The two executors that yoga made for one operation, with its plugins around them. */
-type Enveloped = ReturnType<Yoga['getEnveloped']>;
-
-/** An operation that runs. */
-interface Running {
-  readonly envelope: Enveloped;
-  readonly record: RequestRecord;
-}
-
 /** The callbacks that make a server of the protocol one of ours. */
 export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<string, unknown>, Connection> {
-  const { doorkeeper, quotas, connectionInitTimeoutMs } = options;
+  const { doorkeeper, quotas, execute, subscribe, connectionInitTimeoutMs } = options;
   /** By the payload, which graphql-ws hands to every callback of an operation. */
   const records = new WeakMap<object, RequestRecord>();
-  const report = (payload: object, errors: readonly GraphQLError[]) =>
-    (records.get(payload)?.report(errors) ?? errors).map(toWire);
+  const report = (payload: object, errors: readonly GraphQLError[]) => {
+    const masked = errors.map(maskError);
+    return (records.get(payload)?.report(masked) ?? masked).map(toWire);
+  };
   const releases = new WeakMap<object, () => void>();
-  const running = new WeakMap<object, Running>();
-  const take = (args: ExecutionArgs): Running => {
-    const operation = running.get(args);
-    if (operation === undefined) throw new TypeError('An operation without its envelope.');
-    // Its arguments last as long as a subscription does.
-    running.delete(args);
-    return operation;
+  /** By the arguments, until it runs: they last as long as a subscription does. */
+  const waiting = new WeakMap<object, RequestRecord>();
+  const run = async <T>(args: ExecutionArgs, begin: () => T | Promise<T>): Promise<T | ExecutionResult> => {
+    const record = waiting.get(args);
+    if (record === undefined) throw new TypeError('An operation without its record.');
+    waiting.delete(args);
+    return record.run(() => guard(begin));
   };
   return {
     connectionInitWaitTimeout: connectionInitTimeoutMs,
@@ -136,8 +142,8 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
       const record = extra.record.operation(payload.extensions ?? {});
       records.set(payload, record);
       const args = await record.run(() => open(options, extra, { id, payload }));
-      if ('envelope' in args) running.set(args.args, { envelope: args.envelope, record });
-      return 'envelope' in args ? args.args : args;
+      if ('document' in args) waiting.set(args, record);
+      return args;
     },
     onOperation: ({ extra }, _id, payload, _args, result) => {
       if (!(Symbol.asyncIterator in result)) return;
@@ -155,51 +161,54 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
       errors === undefined ? undefined : { ...(data === undefined ? {} : { data }), errors: report(payload, errors) },
     // Also what a subscription failed with: what cannot be said in JSON, for example.
     onError: (_ctx, _id, payload, errors) => {
-      const told = report(payload, errors.map(maskError));
+      const told = report(payload, errors);
       // Of what did not begin nothing more is heard.
       records.get(payload)?.end('operation');
       return told;
     },
-    execute: (args) => {
-      const { envelope, record } = take(args);
-      return record.run(() => guard(() => envelope.execute(args)));
-    },
-    subscribe: (args) => {
-      const { envelope, record } = take(args);
-      return record.run(() => guard(() => envelope.subscribe(args)));
-    },
+    execute: (args) => run(args, () => execute(args)),
+    subscribe: (args) => run(args, () => subscribe(args)),
   };
 }
 
 /** What an operation is to run with, or why it does not. Never rejects: that would close the socket, and end all others on it. */
 async function open(
-  { yoga, doorkeeper, quotas, trustedDocuments, onFollow }: ProtocolOptions,
+  { yoga, documents, doorkeeper, quotas, trustedDocuments, onFollow }: ProtocolOptions,
   connection: Connection,
   { id, payload }: { readonly id: string; readonly payload: SubscribePayload },
-): Promise<{ readonly args: ExecutionArgs; readonly envelope: Enveloped } | readonly GraphQLError[]> {
+): Promise<ExecutionArgs | readonly GraphQLError[]> {
   if (connection.admission === undefined) return [maskError(missing())];
   const { session, ...verbs } = connection.admission;
-  const refresh = (token: string) => doorkeeper.refresh(session, token);
-  const scope: RequestScope = { ...verbs, session, refresh, onFollow, by: connection };
   try {
-    const envelope = yoga.getEnveloped({ scope, connection, sink: connection.sinkOf(id), params: payload });
     const refusal = await quotas.request(session.viewer.id);
     if (refusal !== undefined) return [refusal];
     const query = trustedDocuments === undefined ? payload.query : resolveDocument(trustedDocuments, payload);
     if (typeof query !== 'string') return [query];
-    const args = await prepare(envelope, { ...payload, query });
-    if (!('document' in args)) return args;
+    const document = documents.valid(query) ?? pass(yoga, query);
+    if (!('kind' in document)) return document;
     // The text that all have in common: their own would last as long as their subscriptions.
-    Object.assign(payload, { query: args.document.loc?.source.body ?? query });
-    return { args, envelope };
+    Object.assign(payload, { query: document.loc?.source.body ?? query });
+    const refresh = (token: string) => doorkeeper.refresh(session, token);
+    const scope: RequestScope = { ...verbs, session, refresh, onFollow, by: connection };
+    const contextValue = { ...scope, connection, sink: connection.sinkOf(id) };
+    const { operationName, variables: variableValues } = payload;
+    return { schema, document, operationName, variableValues, contextValue };
   } catch (error) {
     if (!(error instanceof GraphQLError)) return [maskError(error)];
     return [rewrite(error, error.message, { code: 'GRAPHQL_PARSE_FAILED', ...error.extensions })];
   }
 }
 
+/** The document, or what is wrong with it. @throws what parsing does */
+function pass(yoga: Yoga, query: string): DocumentNode | readonly GraphQLError[] {
+  const { parse, validate } = yoga.getEnveloped({});
+  const document = parse(query);
+  const errors = validate(schema, document);
+  return errors.length > 0 ? errors : document;
+}
+
 /** A failure as a result: thrown, it would close the socket and end every other operation on it. */
-async function guard<T>(run: () => T | Promise<T>): Promise<T | { readonly errors: readonly GraphQLError[] }> {
+async function guard<T>(run: () => T | Promise<T>): Promise<T | ExecutionResult> {
   try {
     return await run();
   } catch (error) {
@@ -211,14 +220,4 @@ async function guard<T>(run: () => T | Promise<T>): Promise<T | { readonly error
 function toWire(error: GraphQLError): GraphQLFormattedError {
   const { http: _http, ...extensions } = error.extensions;
   return rewrite(error, error.message, { code: 'BAD_USER_INPUT', ...extensions }).toJSON();
-}
-
-async function prepare(
-  { schema, parse, validate, contextFactory }: Enveloped,
-  { query, operationName, variables }: SubscribePayload,
-): Promise<ExecutionArgs | readonly GraphQLError[]> {
-  const document = parse(query);
-  const errors = validate(schema, document);
-  if (errors.length > 0) return errors;
-  return { schema, document, operationName, variableValues: variables, contextValue: await contextFactory() };
 }
