@@ -193,14 +193,20 @@ export class ChordServer {
   #upgrade(request: IncomingMessage, { socket, head }: { readonly socket: Duplex; readonly head: Buffer }): void {
     this.#listener.connections.upgraded(request.socket);
     const record = this.#requests.connection(request);
-    socket.on('error', (error) => record.logger.debug('upgrade failed', { error }));
+    const onError = (error: Error) => record.logger.debug('upgrade failed', { error });
+    socket.on('error', onError);
     const status = this.#refusalOf(request, record);
     const refuse = (reason: string) => {
       record.end('websocket', { fields: { status: reason } });
       refuseUpgrade(socket, reason, record.id);
     };
     if (status !== undefined) return refuse(status);
-    this.#webSockets.upgrade(request, record, { socket, head, onLate: () => refuse(unavailable) });
+    this.#webSockets.upgrade(request, record, {
+      socket,
+      head,
+      onOpen: () => socket.off('error', onError),
+      onLate: () => refuse(unavailable),
+    });
   }
 
   /** Why a connection does not become a WebSocket; undefined: it may. */

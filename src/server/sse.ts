@@ -13,7 +13,7 @@ import type { RequestScope } from '../graphql/request.ts';
 import type { ContextEvent, Position } from '../model.ts';
 import { newRequestId } from '../observability/request-id.ts';
 import type { SharedResult } from './fanout/groups.ts';
-import type { ResultSink } from './fanout/shared-results.ts';
+import type { ResultSender, ResultSink } from './fanout/shared-results.ts';
 import type { WithSink } from './fanout/subscribe.ts';
 import { clientOf } from './http/forwarded.ts';
 import { maskError } from './mask-error.ts';
@@ -67,7 +67,7 @@ export class EventStreams {
     this.#asked.set(request, asked);
     return {
       by: asked,
-      sink: { send: (result, event, onSent) => asked.stream?.send(result, event, onSent) },
+      sink: { send: (result, event, sender) => asked.stream?.send(result, event, sender) },
       resumeFrom: parseEventId(request.headers.get('last-event-id')),
       onPosition: (position) => {
         asked.lastId = toEventId(position);
@@ -164,7 +164,7 @@ class EventStream extends Readable implements ResultSink {
   #isPulling = false;
   #isEnding = false;
   /** Called when what was written for many has been read. */
-  #onSent: (() => void) | undefined;
+  #sender: ResultSender | undefined;
 
   constructor(results: AsyncIterable<ExecutionResult>, asked: Readonly<StreamRequest>, life: StreamLife) {
     super({ highWaterMark: 1 });
@@ -174,9 +174,9 @@ class EventStream extends Readable implements ResultSink {
   }
 
   override _read(): void {
-    const onSent = this.#onSent;
-    this.#onSent = undefined;
-    onSent?.();
+    const sender = this.#sender;
+    this.#sender = undefined;
+    sender?.onSent();
     if (this.#isPulling || this.#isEnding) return;
     if (this.#ping === undefined) return this.#open();
     this.#isPulling = true;
@@ -192,9 +192,9 @@ class EventStream extends Readable implements ResultSink {
     );
   }
 
-  send(result: SharedResult, event: ContextEvent, onSent: () => void): void {
+  send(result: SharedResult, event: ContextEvent, sender: ResultSender): void {
     if (this.#isEnding) return;
-    this.#onSent = onSent;
+    this.#sender = sender;
     this.push(bytesOf(result, event));
   }
 

@@ -1,9 +1,15 @@
 import type { Socket } from 'node:net';
 
-interface Watched {
+interface Watched extends Progress {
   readonly onStall: () => void;
-  progress: string;
   idleLooks: number;
+}
+
+/** Changes whenever bytes leave. */
+interface Progress {
+  writtenBytes: number;
+  queuedBytes: number;
+  isWaiting: boolean;
 }
 
 /** In so many looks, evenly over the timeout, a socket must have written something. */
@@ -18,17 +24,23 @@ const patience = 8;
  */
 export class StallWatch {
   readonly #sockets = new Map<Socket, Watched>();
+  /** The same for all: a listener of its own would last as long as a connection. */
+  readonly #onClose: (this: Socket) => void;
   readonly #timer: NodeJS.Timeout;
 
   constructor(timeoutMs: number) {
+    const sockets = this.#sockets;
+    this.#onClose = function onClose() {
+      sockets.delete(this);
+    };
     this.#timer = setInterval(() => this.#look(), Math.max(10, timeoutMs / patience));
     this.#timer.unref();
   }
 
   /** `onStall` is called at most once; a socket that is watched already changes what is called. */
   watch(socket: Socket, onStall: () => void): void {
-    if (!this.#sockets.has(socket)) socket.once('close', () => this.#sockets.delete(socket));
-    this.#sockets.set(socket, { onStall, progress: '', idleLooks: 0 });
+    if (!this.#sockets.has(socket)) socket.on('close', this.#onClose);
+    this.#sockets.set(socket, { onStall, ...progressOf(socket), idleLooks: 0 });
   }
 
   close(): void {
@@ -38,11 +50,15 @@ export class StallWatch {
 
   #look(): void {
     for (const [socket, watched] of this.#sockets) {
-      const progress = progressOf(socket);
-      if (progress !== watched.progress) {
-        watched.progress = progress;
+      const { writtenBytes, queuedBytes, isWaiting } = progressOf(socket);
+      const isIdle =
+        writtenBytes === watched.writtenBytes && queuedBytes === watched.queuedBytes && isWaiting === watched.isWaiting;
+      if (!isIdle) {
+        watched.writtenBytes = writtenBytes;
+        watched.queuedBytes = queuedBytes;
+        watched.isWaiting = isWaiting;
         watched.idleLooks = 0;
-      } else if (socket.writableLength > 0 && ++watched.idleLooks >= patience) {
+      } else if (isWaiting && ++watched.idleLooks >= patience) {
         this.#sockets.delete(socket);
         watched.onStall();
       }
@@ -51,15 +67,18 @@ export class StallWatch {
 }
 
 /**
- * Changes whenever bytes leave. The handle also sees parts of one large write, which the stream counts at its end; by TLS
- * only the handle below sees them, since all of it was encrypted at once.
+ * The handle also sees parts of one large write, which the stream counts at its end; by TLS only the handle below sees
+ * them, since all of it was encrypted at once.
  */
-function progressOf(socket: Socket): string {
+function progressOf(socket: Socket): Progress {
   // Node's own idle timer reads the same fields; they are not in the types.
   const { _handle: handle } = socket as Socket & { readonly _handle?: Handle | null };
   const { _parent: below = handle } = handle ?? {};
-  const queued = below?.writeQueueSize ?? 0;
-  return `${socket.bytesWritten - socket.writableLength} ${queued} ${socket.writableLength > 0}`;
+  return {
+    writtenBytes: socket.bytesWritten - socket.writableLength,
+    queuedBytes: below?.writeQueueSize ?? 0,
+    isWaiting: socket.writableLength > 0,
+  };
 }
 
 interface Handle {

@@ -141,11 +141,13 @@ export interface PolledEvents extends ContextEvents {
    * only `next()` can tell, also how it ended. Not to be called while a `next()` is under way.
    */
   poll(): ContextEvent | 'none' | 'ask';
-  /**
-   * @param onReady called whenever it may be worth a poll, also in the midst of a write: it must return soon, and not
-   * throw.
-   */
-  listen(onReady: () => void): void;
+  listen(listener: PollListener): void;
+}
+
+/** Who polls events. */
+export interface PollListener {
+  /** Called whenever it may be worth a poll, also in the midst of a write: it must return soon, and not throw. */
+  onReady(): void;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ContextEvent } from '../model.ts';
-import type { PolledEvents } from './chord.ts';
+import type { PolledEvents, PollListener } from './chord.ts';
 
 /** The events of another, as they are. A layer around a subscription overrides what it changes. */
 export abstract class DelegatedEvents implements PolledEvents {
@@ -17,8 +17,8 @@ export abstract class DelegatedEvents implements PolledEvents {
     return this.#events.poll();
   }
 
-  listen(onReady: () => void): void {
-    this.#events.listen(onReady);
+  listen(listener: PollListener): void {
+    this.#events.listen(listener);
   }
 
   async return(): Promise<IteratorResult<ContextEvent, undefined>> {

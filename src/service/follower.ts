@@ -2,7 +2,7 @@ import type { Head } from '../backend/known.ts';
 import type { Delta } from '../delta/delta.ts';
 import type { ContextEvent, Position } from '../model.ts';
 import { type At, type Channel, noContext, type Subscriber } from './channel.ts';
-import type { PolledEvents } from './chord.ts';
+import type { PolledEvents, PollListener } from './chord.ts';
 import type { Since } from './sync.ts';
 
 /** Whoever keeps the channels. */
@@ -37,7 +37,7 @@ export class Follower implements PolledEvents, Subscriber {
   /** `delta`: the announced one may lead on. `look`: only the store knows. */
   #mark: 'none' | 'delta' | 'look' = 'none';
   #wake: (() => void) | undefined;
-  #onReady: (() => void) | undefined;
+  #listener: PollListener | undefined;
   #isOver = false;
   /** Ends a wait. Made for that alone: most followers never wait for anything but news. */
   #leaving: AbortController | undefined;
@@ -79,7 +79,7 @@ export class Follower implements PolledEvents, Subscriber {
     if (this.#channel !== undefined) this.#host.detach(this.#channel, this, this.#following.signal);
     this.#settle?.(done);
     this.#wake?.();
-    this.#onReady?.();
+    this.#listener?.onReady();
   }
 
   poll(): ContextEvent | 'none' | 'ask' {
@@ -93,8 +93,8 @@ export class Follower implements PolledEvents, Subscriber {
     return announced;
   }
 
-  listen(onReady: () => void): void {
-    this.#onReady = onReady;
+  listen(listener: PollListener): void {
+    this.#listener = listener;
   }
 
   [Symbol.asyncIterator](): this {
@@ -120,7 +120,7 @@ export class Follower implements PolledEvents, Subscriber {
   mark(mark: 'delta' | 'look'): void {
     if (this.#mark !== 'look') this.#mark = mark;
     this.#wake?.();
-    this.#onReady?.();
+    this.#listener?.onReady();
   }
 
   isElsewhere(head: Head | undefined): boolean {

@@ -1,25 +1,33 @@
 import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { ContextEvent } from '../../model.ts';
-import type { PolledEvents } from '../../service/chord.ts';
-import type { Group, SharedResult } from './groups.ts';
+import type { PolledEvents, PollListener } from '../../service/chord.ts';
+import type { Group, Groups, SharedResult } from './groups.ts';
 import type { Advancing, Turns } from './turns.ts';
 
 /** Where results go that were written for many: past the executor, to the transport of one subscription. */
 export interface ResultSink {
-  /**
-   * @param onSent called when the transport can take the next one; never when it is gone.
-   */
-  send(result: SharedResult, event: ContextEvent, onSent: () => void): void;
+  /** @param sender called when the transport can take the next one; never when it is gone. */
+  send(result: SharedResult, event: ContextEvent, sender: ResultSender): void;
+}
+
+/** What has a sink send. */
+export interface ResultSender {
+  onSent(): void;
+}
+
+/** What all subscriptions of a server have in common. */
+export interface Sharing {
+  readonly groups: Groups;
+  readonly turns: Turns;
 }
 
 /** What one subscription is made of. */
 export interface SharedParts {
   readonly events: PolledEvents;
-  /** Called once, when it begins. */
-  readonly join: () => Group;
   readonly sink: ResultSink;
-  readonly turns: Turns;
   readonly args: ExecutionArgs;
+  /** Of these arguments (share-key.ts). */
+  readonly key: string;
 }
 
 type Turn = IteratorResult<ExecutionResult, undefined>;
@@ -37,7 +45,10 @@ interface Puller {
  * asked for when the sink has taken the last one, so that a slow reader falls behind by itself, and is told later what
  * leads from where it is to now.
  */
-export class SharedResults implements AsyncIterableIterator<ExecutionResult, undefined, unknown>, Advancing {
+export class SharedResults
+  implements AsyncIterableIterator<ExecutionResult, undefined, unknown>, Advancing, ResultSender, PollListener
+{
+  readonly #sharing: Sharing;
   readonly #parts: SharedParts;
   /** `waiting`: for news. `busy`: an event is on its way, or was handed out. */
   #state: 'new' | 'waiting' | 'busy' | 'over' = 'new';
@@ -45,7 +56,8 @@ export class SharedResults implements AsyncIterableIterator<ExecutionResult, und
   #group: Group | undefined;
   #puller: Puller | undefined;
 
-  constructor(parts: SharedParts) {
+  constructor(sharing: Sharing, parts: SharedParts) {
+    this.#sharing = sharing;
     this.#parts = parts;
   }
 
@@ -69,6 +81,18 @@ export class SharedResults implements AsyncIterableIterator<ExecutionResult, und
     else this.#tell(event);
   }
 
+  onReady(): void {
+    if (this.#isInTurn || this.#state !== 'waiting') return;
+    this.#isInTurn = true;
+    this.#sharing.turns.add(this);
+  }
+
+  onSent(): void {
+    if (this.#state !== 'busy') return;
+    this.#state = 'waiting';
+    this.advance();
+  }
+
   async return(): Promise<Turn> {
     this.#end();
     await this.#parts.events.return?.();
@@ -85,14 +109,9 @@ export class SharedResults implements AsyncIterableIterator<ExecutionResult, und
   }
 
   #begin(): void {
-    this.#group = this.#parts.join();
-    this.#parts.events.listen(() => this.#beReady());
-  }
-
-  #beReady(): void {
-    if (this.#isInTurn || this.#state !== 'waiting') return;
-    this.#isInTurn = true;
-    this.#parts.turns.add(this);
+    const { args, key, events } = this.#parts;
+    this.#group = this.#sharing.groups.join(args, key);
+    events.listen(this);
   }
 
   /** Never rejects. */
@@ -112,7 +131,7 @@ export class SharedResults implements AsyncIterableIterator<ExecutionResult, und
     const { sink, args } = this.#parts;
     try {
       const result = this.#group?.resultOf(event);
-      if (result !== undefined) return sink.send(result, event, this.#sent);
+      if (result !== undefined) return sink.send(result, event, this);
     } catch (error) {
       // Too long for a message, if nothing else.
       return this.#fail(error);
@@ -134,12 +153,6 @@ export class SharedResults implements AsyncIterableIterator<ExecutionResult, und
     // What fails while it ends has nobody left to tell.
     this.#parts.events.return?.().catch(() => undefined);
   }
-
-  readonly #sent = (): void => {
-    if (this.#state !== 'busy') return;
-    this.#state = 'waiting';
-    this.advance();
-  };
 
   #end(): void {
     if (this.#state === 'over') return;

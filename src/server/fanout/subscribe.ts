@@ -25,8 +25,7 @@ export type Subscriber = (args: ExecutionArgs) => Promise<Subscribed>;
  * those that are on their own, are left to graphql-js.
  */
 export function sharedSubscribe(formatDelta: RequestScope['chord']['formatDelta']): Subscriber {
-  const groups = new Groups(formatDelta);
-  const turns = new Turns(slice);
+  const sharing = { groups: new Groups(formatDelta), turns: new Turns(slice) };
   return async (args) => {
     // What the transports make of it.
     const { sink } = args.contextValue as WithSink;
@@ -35,12 +34,6 @@ export function sharedSubscribe(formatDelta: RequestScope['chord']['formatDelta'
     const events = await createSourceEventStream(args);
     if (!(Symbol.asyncIterator in events)) return events;
     // What share-key.ts lets pass is a field whose events are.
-    return new SharedResults({
-      events: events as PolledEvents,
-      join: () => groups.join(args, key),
-      sink,
-      turns,
-      args,
-    });
+    return new SharedResults(sharing, { events: events as PolledEvents, sink, args, key });
   };
 }

@@ -11,7 +11,18 @@ import type { Socket } from 'node:net';
  */
 export class Connections {
   readonly #owed = new Map<Socket, Set<ServerResponse>>();
+  /** The same for all: a listener of its own would last as long as a connection. */
+  readonly #onClose: (this: Socket) => void;
   #isEnding = false;
+
+  constructor() {
+    const open = this.#owed;
+    this.#onClose = function onClose() {
+      const owed = open.get(this) ?? [];
+      open.delete(this);
+      abandonWaiting(owed);
+    };
+  }
 
   /** How many there are that speak HTTP. */
   get size(): number {
@@ -19,17 +30,16 @@ export class Connections {
   }
 
   opened(socket: Socket): void {
-    const owed = new Set<ServerResponse>();
-    this.#owed.set(socket, owed);
-    socket.once('close', () => {
-      this.#owed.delete(socket);
-      for (const response of owed) if (response.socket === null) abandon(response);
-    });
+    this.#owed.set(socket, new Set());
+    socket.on('close', this.#onClose);
   }
 
   /** The connection speaks another protocol from now on. */
   upgraded(socket: Socket): void {
+    const owed = this.#owed.get(socket);
     this.#owed.delete(socket);
+    socket.off('close', this.#onClose);
+    if (owed !== undefined && owed.size > 0) socket.once('close', () => abandonWaiting(owed));
   }
 
   asked(socket: Socket, response: ServerResponse): void {
@@ -49,8 +59,11 @@ export class Connections {
   }
 }
 
-/** An answer that never got the connection: nobody else tells those who make it. */
-function abandon(response: ServerResponse): void {
-  response.destroy();
-  response.emit('close');
+/** Answers that never got the connection: nobody else tells those who make them. */
+function abandonWaiting(responses: Iterable<ServerResponse>): void {
+  for (const response of responses) {
+    if (response.socket !== null) continue;
+    response.destroy();
+    response.emit('close');
+  }
 }

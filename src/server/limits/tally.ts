@@ -17,17 +17,17 @@ export class Tally<Key> {
     return (this.#held.get(key) ?? 0) >= this.#max;
   }
 
-  /** One more. The answer gives it back, and does nothing when it is called again; undefined: there is none left. */
-  take(key: Key): (() => void) | undefined {
-    if (this.isFull(key)) return undefined;
+  /** One more. False: there is none left. */
+  take(key: Key): boolean {
+    if (this.isFull(key)) return false;
     this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
-    let isHeld = true;
-    return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      const left = (this.#held.get(key) ?? 0) - 1;
-      if (left > 0) this.#held.set(key, left);
-      else this.#held.delete(key);
-    };
+    return true;
+  }
+
+  /** Gives one back. To be called once for each that was taken. */
+  release(key: Key): void {
+    const left = (this.#held.get(key) ?? 0) - 1;
+    if (left > 0) this.#held.set(key, left);
+    else this.#held.delete(key);
   }
 }

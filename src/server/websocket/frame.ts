@@ -8,11 +8,12 @@ const longest = 127;
  * A message whose payload is in two parts, as bytes to write one after the other. What is short is copied together: one
  * piece is written faster than two.
  */
-export function textFrame(head: Buffer, tail: Buffer): readonly Buffer[] {
-  const length = head.length + tail.length;
+export function textFrame(head: string, tail: Buffer): readonly Buffer[] {
+  const headBytes = Buffer.byteLength(head);
+  const length = headBytes + tail.length;
   const start = length < long ? 2 : length <= 0xffff ? 4 : 10;
   const isCopied = tail.length <= copiedBytes;
-  const frame = Buffer.allocUnsafe(start + (isCopied ? length : head.length));
+  const frame = Buffer.allocUnsafe(start + (isCopied ? length : headBytes));
   frame[0] = finalText;
   if (start === 2) frame[1] = length;
   else if (start === 4) {
@@ -23,9 +24,9 @@ export function textFrame(head: Buffer, tail: Buffer): readonly Buffer[] {
     frame.writeUInt32BE(Math.floor(length / 2 ** 32), 2);
     frame.writeUInt32BE(length % 2 ** 32, 6);
   }
-  head.copy(frame, start);
+  frame.write(head, start);
   if (!isCopied) return [frame, tail];
-  tail.copy(frame, start + head.length);
+  tail.copy(frame, start + headBytes);
   return [frame];
 }
 

@@ -26,11 +26,12 @@ export class Inbox {
   constructor(socket: WebSocket, turns: Turns) {
     this.#socket = socket;
     this.#turns = turns;
-    socket.once('close', () => this.written());
+    // Not `once`, which keeps more, and as long as the socket.
+    socket.on('close', () => this.written());
   }
 
-  /** @param handle must not throw; calls `release` when it needs the text no more, once or more often. */
-  onMessage(handle: (message: string, release: () => void) => void): void {
+  /** @param handle must not throw; its text is held until it is released. */
+  onMessage(handle: (message: string) => void): void {
     this.#socket.on('message', (data: Buffer) => {
       // One that is being closed is still read until its client agrees, or for long.
       if (!this.#isOpen) return;
@@ -44,8 +45,14 @@ export class Inbox {
     this.#onWritten?.();
   }
 
+  /** A message that was handed on is needed no more. @param length of its text; to be called once for each. */
+  release(length: number): void {
+    this.#workedOn -= length;
+    this.written();
+  }
+
   /** Never rejects. */
-  async #work(handle: (message: string, release: () => void) => void): Promise<void> {
+  async #work(handle: (message: string) => void): Promise<void> {
     this.#isWorking = true;
     // The first by itself: clients say hello and what they want in one breath, and the hello is answered in between.
     let burst = 1;
@@ -54,7 +61,8 @@ export class Inbox {
       await this.#turns.next();
       if (!this.#isOpen) break;
       for (const message of this.#waiting.splice(0, burst)) {
-        handle(message, this.#hold(message.length));
+        this.#workedOn += message.length;
+        handle(message);
       }
       burst = maxBurst;
       await turn();
@@ -68,17 +76,6 @@ export class Inbox {
 
   get #isFull(): boolean {
     return this.#socket.bufferedAmount > maxUnsentBytes || this.#workedOn > maxWorkedOn;
-  }
-
-  /** Answers what gives it back, once. */
-  #hold(length: number): () => void {
-    let held = length;
-    this.#workedOn += held;
-    return () => {
-      this.#workedOn -= held;
-      held = 0;
-      this.written();
-    };
   }
 
   get #isOpen(): boolean {

@@ -12,21 +12,19 @@ import { missing } from '../../access/refusals.ts';
 import { BackendUnavailableError, type ChordError, UnauthenticatedError } from '../../errors.ts';
 import type { RequestScope } from '../../graphql/request.ts';
 import { schema } from '../../graphql/schema.ts';
-import { type LimitName, type RefusalCode, toRefusalCode } from '../../observability/refusal-codes.ts';
+import { toRefusalCode } from '../../observability/refusal-codes.ts';
 import type { DocumentCache } from '../document-cache.ts';
-import { type Admission, credentialsIn, type Doorkeeper } from '../doorkeeper.ts';
+import { credentialsIn, type Doorkeeper } from '../doorkeeper.ts';
 import type { Execute, Subscribe } from '../execution.ts';
-import type { ResultSink } from '../fanout/shared-results.ts';
-import type { Client } from '../http/forwarded.ts';
 import type { Quotas } from '../limits/quotas.ts';
 import { resolveDocument, type TrustedDocuments } from '../limits/trusted-documents.ts';
 import { maskError, rewrite } from '../mask-error.ts';
 import type { FollowHook } from '../reporting/deliveries.ts';
-import type { ConnectionRecord, RequestRecord } from '../reporting/request-record.ts';
+import type { RequestRecord } from '../reporting/request-record.ts';
 import type { Yoga } from '../yoga.ts';
 import { ServerCloseCode } from './close-codes.ts';
-import type { Departure } from './departure.ts';
-import type { OperationIds } from './operation-ids.ts';
+import type { WebSocketConnection } from './connection.ts';
+import { SocketSink } from './socket-sink.ts';
 
 /** What the protocol is spoken with. */
 export interface ProtocolOptions {
@@ -44,54 +42,8 @@ export interface ProtocolOptions {
   readonly onFollow?: FollowHook | undefined;
 }
 
-/** What a client is refused with, for the metrics. */
-export interface Refusal {
-  readonly code: RefusalCode;
-  readonly limit?: LimitName;
-}
-
-/** One WebSocket. */
-export interface Connection {
-  /** Of the upgrade; none once the credentials were looked at: they would stay as long as the connection. */
-  headers: IncomingHttpHeaders;
-  readonly record: ConnectionRecord;
-  readonly client: Client;
-  readonly departure: Departure;
-  readonly ids: OperationIds;
-  /** Where results of an operation go that are written for many. */
-  readonly sinkOf: (id: string) => ResultSink;
-  /** Of subscriptions that have not ended, by the payload that asked for them. */
-  readonly results: Map<object, AsyncIterable<unknown>>;
-  /** @param refusal by default what the code says. */
-  readonly close: (code: number, reason: string, refusal?: Refusal) => void;
-  /** Undefined before `connection_init` was answered. */
-  admission?: Admission;
-  isClosed: boolean;
-  /** Of the message that is being handled: says that its text is needed no more. */
-  releaseText: () => void;
-  /** Gives back the viewer's place. */
-  release?: (() => void) | undefined;
-}
-
-/** What a connection was refused for, by the code that closes it or the error that `ws` closes it for. */
-export function refusalBy(reason: number | (Error & { readonly code?: unknown })): Refusal | undefined {
-  if (typeof reason === 'number') return refusals.get(reason);
-  if (reason.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') return { code: 'LIMIT_EXCEEDED', limit: 'maxRequestBytes' };
-  return typeof reason.code === 'string' && reason.code.startsWith('WS_ERR_') ? { code: 'BAD_USER_INPUT' } : undefined;
-}
-
-const refusals: ReadonlyMap<number, Refusal> = new Map<number, Refusal>([
-  [CloseCode.BadRequest, { code: 'BAD_USER_INPUT' }],
-  [CloseCode.SubprotocolNotAcceptable, { code: 'BAD_USER_INPUT' }],
-  [CloseCode.SubscriberAlreadyExists, { code: 'BAD_USER_INPUT' }],
-  [CloseCode.TooManyInitialisationRequests, { code: 'BAD_USER_INPUT' }],
-  [CloseCode.Unauthorized, { code: 'UNAUTHENTICATED' }],
-  [CloseCode.ConnectionInitialisationTimeout, { code: 'LIMIT_EXCEEDED', limit: 'connectionInitTimeoutMs' }],
-  [CloseCode.InternalServerError, { code: 'INTERNAL_SERVER_ERROR' }],
-]);
-
 /** The callbacks that make a server of the protocol one of ours. */
-export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<string, unknown>, Connection> {
+export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<string, unknown>, WebSocketConnection> {
   const { doorkeeper, quotas, execute, subscribe, connectionInitTimeoutMs } = options;
   /** By the payload, which graphql-ws hands to every callback of an operation. */
   const records = new WeakMap<object, RequestRecord>();
@@ -99,7 +51,6 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
     const masked = errors.map(maskError);
     return (records.get(payload)?.report(masked) ?? masked).map(toWire);
   };
-  const releases = new WeakMap<object, () => void>();
   /** By the arguments, until it runs: they last as long as a subscription does. */
   const waiting = new WeakMap<object, RequestRecord>();
   const run = async <T>(args: ExecutionArgs, begin: () => T | Promise<T>): Promise<T | ExecutionResult> => {
@@ -114,20 +65,22 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
       const end = ({ code, message }: ChordError) =>
         extra.close(CloseCode.Forbidden, message, { code: toRefusalCode(code) });
       const { headers } = extra;
-      extra.headers = {};
+      extra.headers = noHeaders;
       try {
         extra.admission = await doorkeeper.admit(credentialsIn({ headers }, connectionParams), end);
         const { id } = extra.admission.session.viewer;
         extra.record.viewerId = id;
-        extra.release = quotas.connect(id);
-        if (extra.release === undefined) {
+        if (!quotas.connect(id)) {
           const limit = 'maxConnectionsPerViewer';
           extra.close(ServerCloseCode.TryAgainLater, limit, { code: 'LIMIT_EXCEEDED', limit });
           return false;
         }
         // It was closed meanwhile, and nobody will say so again.
-        if (extra.isClosed) extra.release();
-        else extra.admission.session.endInTime();
+        if (extra.isClosed) quotas.disconnect(id);
+        else {
+          extra.countedViewerId = id;
+          extra.admission.session.endInTime();
+        }
         return true;
       } catch (error) {
         if (error instanceof UnauthenticatedError) end(error);
@@ -138,23 +91,20 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
       }
     },
     onSubscribe: async ({ extra }, id, payload) => {
-      releases.set(payload, extra.releaseText);
       const record = extra.record.operation(payload.extensions ?? {});
       records.set(payload, record);
       const args = await record.run(() => open(options, extra, { id, payload }));
       if ('document' in args) waiting.set(args, record);
       return args;
     },
-    onOperation: ({ extra }, _id, payload, _args, result) => {
+    onOperation: ({ extra }, id, payload, _args, result) => {
       if (!(Symbol.asyncIterator in result)) return;
-      extra.results.set(payload, result);
-      // It may last for days; the number of subscriptions has a limit of its own.
-      releases.get(payload)?.();
+      extra.operations.follow(id, result);
       extra.departure.follow();
       records.get(payload)?.settle();
     },
-    onComplete: ({ extra }, _id, payload) => {
-      if (extra.results.delete(payload)) extra.departure.unfollow();
+    onComplete: ({ extra }, id, payload) => {
+      if (extra.operations.unfollow(id)) extra.departure.unfollow();
       records.get(payload)?.end('operation');
     },
     onNext: (_ctx, _id, payload, _args, { data, errors }) =>
@@ -171,10 +121,12 @@ export function protocolOptions(options: ProtocolOptions): ServerOptions<Record<
   };
 }
 
+const noHeaders: IncomingHttpHeaders = Object.freeze({});
+
 /** What an operation is to run with, or why it does not. Never rejects: that would close the socket, and end all others on it. */
 async function open(
   { yoga, documents, doorkeeper, quotas, trustedDocuments, onFollow }: ProtocolOptions,
-  connection: Connection,
+  connection: WebSocketConnection,
   { id, payload }: { readonly id: string; readonly payload: SubscribePayload },
 ): Promise<ExecutionArgs | readonly GraphQLError[]> {
   if (connection.admission === undefined) return [maskError(missing())];
@@ -190,7 +142,7 @@ async function open(
     Object.assign(payload, { query: document.loc?.source.body ?? query });
     const refresh = (token: string) => doorkeeper.refresh(session, token);
     const scope: RequestScope = { ...verbs, session, refresh, onFollow, by: connection };
-    const contextValue = { ...scope, connection, sink: connection.sinkOf(id) };
+    const contextValue = { ...scope, connection, sink: new SocketSink(connection, id) };
     const { operationName, variables: variableValues } = payload;
     return { schema, document, operationName, variableValues, contextValue };
   } catch (error) {

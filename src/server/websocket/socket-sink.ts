@@ -3,7 +3,7 @@ import { MessageType } from 'graphql-ws';
 import type { WebSocket } from 'ws';
 import type { ContextEvent } from '../../model.ts';
 import type { SharedResult } from '../fanout/groups.ts';
-import type { ResultSink } from '../fanout/shared-results.ts';
+import type { ResultSender, ResultSink } from '../fanout/shared-results.ts';
 import { textFrame } from './frame.ts';
 
 /** Where the frames of a WebSocket go. */
@@ -11,7 +11,7 @@ export interface FrameTarget {
   readonly socket: WebSocket;
   /** Below it. `ws` writes each message at once and whole (it compresses nothing), so what is written between stays between. */
   readonly stream: Duplex;
-  readonly onWritten: () => void;
+  onWritten(): void;
 }
 
 /**
@@ -22,21 +22,23 @@ export interface FrameTarget {
  */
 export class SocketSink implements ResultSink {
   readonly #target: FrameTarget;
-  readonly #head: Buffer;
+  readonly #id: string;
 
   constructor(target: FrameTarget, id: string) {
     this.#target = target;
-    this.#head = Buffer.from(`{"id":${JSON.stringify(id)},"type":"${MessageType.Next}","payload":`);
+    this.#id = id;
   }
 
-  send(result: SharedResult, _event: ContextEvent, onSent: () => void): void {
-    const { socket, stream, onWritten } = this.#target;
+  send(result: SharedResult, _event: ContextEvent, sender: ResultSender): void {
+    const target = this.#target;
+    const { socket, stream } = target;
     if (socket.readyState !== socket.OPEN || !stream.writable) return;
-    const [frame, ...rest] = textFrame(this.#head, tailOf(result));
+    const head = `{"id":${JSON.stringify(this.#id)},"type":"${MessageType.Next}","payload":`;
+    const [frame, ...rest] = textFrame(head, tailOf(result));
     // A socket that fails is closed by `ws`, and its subscriptions end with that.
     const onEnd = () => {
-      onWritten();
-      onSent();
+      target.onWritten();
+      sender.onSent();
     };
     if (rest.length === 0) return void stream.write(frame, onEnd);
     stream.cork();

@@ -7,23 +7,19 @@
 import type { IncomingMessage } from 'node:http';
 import type { BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { CloseCode, handleProtocols, MessageType, makeServer } from 'graphql-ws';
+import { handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Metrics } from '../../observability/metrics.ts';
-import { newRequestId } from '../../observability/request-id.ts';
 import { Turns } from '../fanout/turns.ts';
 import { clientOf } from '../http/forwarded.ts';
 import type { ConnectionRecord } from '../reporting/request-record.ts';
 import { requestIdHeader } from '../reporting/requests.ts';
 import type { Roster } from '../reporting/roster.ts';
 import type { StallWatch } from '../stall-watch.ts';
-import { ServerCloseCode } from './close-codes.ts';
-import { Departure } from './departure.ts';
-import { Inbox } from './inbox.ts';
-import { OperationIds } from './operation-ids.ts';
-import { type Connection, type ProtocolOptions, protocolOptions, refusalBy } from './protocol.ts';
+import { refusalBy, ServerCloseCode } from './close-codes.ts';
+import { WebSocketConnection } from './connection.ts';
+import { type ProtocolOptions, protocolOptions } from './protocol.ts';
 import { Rounds } from './rounds.ts';
-import { SocketSink } from './socket-sink.ts';
 
 /** What the transport is built from. */
 export interface WebSocketOptions extends ProtocolOptions {
@@ -41,6 +37,8 @@ export interface WebSocketOptions extends ProtocolOptions {
 export interface Upgrade {
   readonly socket: Duplex;
   readonly head: Buffer;
+  /** Called when it is a WebSocket. */
+  readonly onOpen: () => void;
   /** Called instead when its turn comes after `drain`. */
   readonly onLate: () => void;
 }
@@ -53,14 +51,11 @@ const pingSteps = 48;
 /** An upgrade, or what a message asks for, takes up to half a millisecond. */
 const slice = 16;
 
-/** Of graphql-ws, as the number that it is. */
-const forbidden: number = CloseCode.Forbidden;
-
 /** All WebSockets of one server. */
 export class WebSocketTransport {
   readonly #options: WebSocketOptions;
   readonly #sockets: WebSocketServer;
-  readonly #departures = new Map<WebSocket, Departure>();
+  readonly #connections = new Map<WebSocket, WebSocketConnection>();
   readonly #records = new WeakMap<IncomingMessage, ConnectionRecord>();
   readonly #pings: NodeJS.Timeout;
   readonly #turns = new Turns(slice);
@@ -95,13 +90,14 @@ export class WebSocketTransport {
     return this.#sockets.clients.size;
   }
 
-  upgrade(request: IncomingMessage, record: ConnectionRecord, { socket, head, onLate }: Upgrade): void {
+  upgrade(request: IncomingMessage, record: ConnectionRecord, { socket, head, onOpen, onLate }: Upgrade): void {
     this.#records.set(request, record);
     const advance = () => {
       // Nobody would tell it to leave.
       if (this.#isDraining) return onLate();
       // One that has gone meanwhile is destroyed.
       this.#sockets.handleUpgrade(request, socket, head, (client) => {
+        onOpen();
         this.#sockets.emit('connection', client, request);
       });
     };
@@ -114,7 +110,7 @@ export class WebSocketTransport {
    */
   drain(): readonly (() => void)[] {
     this.#isDraining = true;
-    return [...this.#departures].map(([socket, departure]) => () => {
+    return [...this.#connections].map(([socket, { departure }]) => () => {
       departure.leave(() => {
         // The client's answer to the close must be read.
         socket.resume();
@@ -133,95 +129,27 @@ export class WebSocketTransport {
     const { stallWatch, metrics, roster, trusted } = this.#options;
     const record = this.#records.get(request);
     if (record === undefined) throw new TypeError('A WebSocket without its upgrade.');
-    const close: Connection['close'] = (code, reason, refusal = refusalBy(code)) => {
-      // What closes it first is what its client hears.
-      if (socket.readyState === socket.OPEN && refusal !== undefined) record.refuse(refusal.code, refusal.limit);
-      // What waits is not for one who is no longer let in.
-      if (code === forbidden && socket.bufferedAmount > 0) socket.terminate();
-      else socket.close(code, fit(reason));
-    };
+    const clientAddress = clientOf(request, trusted).address;
+    const connection = new WebSocketConnection(socket, { request, record, clientAddress, turns: this.#turns });
     request.socket.setKeepAlive(true, 30_000);
+    this.#connections.set(socket, connection);
+    roster.enter(connection, connection);
+    const closed = protocol.opened(connection, connection);
+    const leave = (code: number, reason: string) => {
+      closed(code, reason).catch((error: unknown) => record.logger.error('unexpected error', { error }));
+    };
     // Broken frames and resets: `ws` closes the socket itself.
     socket.on('error', (error) => {
       const refusal = refusalBy(error);
       if (refusal !== undefined) record.refuse(refusal.code, refusal.limit);
       record.logger.debug('WebSocket failed', { error });
     });
-    // Not the one that its client may have chosen.
-    const connectionId = newRequestId();
-    const inbox = new Inbox(socket, this.#turns);
-    const departure = new Departure();
-    this.#departures.set(socket, departure);
-    const target = { socket, stream: request.socket, onWritten: () => inbox.written() };
-    const extra: Connection = {
-      headers: request.headers,
-      record,
-      client: clientOf(request, trusted),
-      departure,
-      ids: new OperationIds(),
-      sinkOf: (id) => new SocketSink(target, id),
-      results: new Map(),
-      isClosed: false,
-      releaseText: () => undefined,
-      close,
-    };
-    roster.enter(extra, {
-      id: connectionId,
-      transport: 'WEBSOCKET',
-      clientAddress: extra.client.address,
-      viewer: () => extra.admission?.session.viewer,
-      unsentBytes: () => socket.bufferedAmount,
-    });
-    const fail = (error: unknown) => {
-      if (isServerMessage(error)) return close(CloseCode.BadRequest, 'Invalid message received');
-      record.logger.error('unexpected error', { error });
-      close(CloseCode.InternalServerError, 'Unexpected error.');
-    };
-    const closed = protocol.opened(
-      {
-        protocol: socket.protocol,
-        send: (data) => send(socket, data, inbox),
-        close: (code = CloseCode.InternalServerError, reason = '') => close(code, reason),
-        // Without the payload, which graphql-ws would send back: a client could make us hold what it does not read.
-        onPing: () => send(socket, pong, inbox),
-        onMessage: (listener) =>
-          inbox.onMessage((text, release) => {
-            // A client sends again, on its next connection, what was not completed on this one.
-            if (departure.isLeaving) return release();
-            const message = parse(text);
-            departure.begin();
-            const end = () => {
-              release();
-              departure.end();
-            };
-            const run = () => {
-              // It waited for another one, and nobody is there any more.
-              if (extra.isClosed) return Promise.resolve();
-              extra.releaseText = release;
-              // graphql-ws takes a message that is parsed as well.
-              return listener(message as string)
-                .catch(fail)
-                .then(end);
-            };
-            extra.ids.receive(message, { run, drop: end }, (id) => {
-              close(CloseCode.SubscriberAlreadyExists, `Subscriber for ${id} already exists`);
-            });
-          }),
-      },
-      extra,
-    );
-    const leave = (code: number, reason: string) => {
-      closed(code, reason).catch((error: unknown) => record.logger.error('unexpected error', { error }));
-    };
-    socket.once('close', (code, reason) => {
-      extra.isClosed = true;
-      roster.leave(extra);
-      this.#departures.delete(socket);
-      extra.release?.();
-      extra.admission?.session.close();
+    // Not `once`, which keeps more, and as long as the socket.
+    socket.on('close', (code, reason) => {
+      this.#leave(connection);
       leave(code, String(reason));
-      endAll(extra.results.values());
-      record.end('websocket', { fields: { code, connectionId, clientAddress: extra.client.address } });
+      connection.operations.endAll();
+      record.end('websocket', { fields: { code, connectionId: connection.id, clientAddress } });
     });
     stallWatch.watch(request.socket, () => {
       metrics?.count('slowReaders', { transport: 'websocket' });
@@ -230,52 +158,13 @@ export class WebSocketTransport {
       leave(ServerCloseCode.SlowReader, 'Slow reader');
     });
   }
-}
 
-/**
- * An object, or the text as it is, of which graphql-ws says what is wrong. It would keep the text as long as the
- * operation lasts that it asks for.
- */
-function parse(text: string): unknown {
-  try {
-    const message: unknown = JSON.parse(text);
-    return typeof message === 'object' && message !== null ? message : text;
-  } catch {
-    return text;
+  #leave(connection: WebSocketConnection): void {
+    const { roster, quotas } = this.#options;
+    connection.isClosed = true;
+    roster.leave(connection);
+    this.#connections.delete(connection.socket);
+    if (connection.countedViewerId !== undefined) quotas.disconnect(connection.countedViewerId);
+    connection.admission?.session.close();
   }
-}
-
-/** Resolves when the socket has taken the data, which is what slows the sender down to the reader. */
-function send(socket: WebSocket, data: string, inbox: Inbox): Promise<void> {
-  return new Promise((resolve) => {
-    if (socket.readyState !== socket.OPEN) return resolve();
-    // A socket that fails is closed by `ws`, and its subscriptions end with that.
-    socket.send(data, () => {
-      inbox.written();
-      resolve();
-    });
-  });
-}
-
-/** A reason has 123 bytes of UTF-8 at most (RFC 6455, 5.5). Those of graphql-ws may quote the client. */
-function fit(reason: string): string {
-  // With `stream` it leaves out what is only the beginning of a character.
-  return new TextDecoder().decode(Buffer.from(reason).subarray(0, 123), { stream: true });
-}
-
-const pong = JSON.stringify({ type: MessageType.Pong });
-
-/** Ends what graphql-ws has lost track of, because its client used an id twice. The others have ended already. */
-function endAll(results: Iterable<AsyncIterable<unknown>>): void {
-  for (const result of results) {
-    // A subscription that fails while it ends has nobody left to tell.
-    result[Symbol.asyncIterator]()
-      .return?.()
-      .catch(() => undefined);
-  }
-}
-
-/** A client that sends what only servers say; graphql-ws takes that for a fault of its own. */
-function isServerMessage(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('Unexpected message of type ');
 }

@@ -14,9 +14,14 @@ const headers: readonly (readonly [length: number, header: string])[] = [
 ];
 
 test.each(headers)('a message of %i bytes says so, and is whole', (length, header) => {
-  const payload = Buffer.from(Array.from({ length }, (_, index) => index % 251));
+  const payload = Buffer.from(Array.from({ length }, (_, index) => index % 128));
   for (const headBytes of [0, 1, Math.min(50, length)]) {
-    const written = textFrame(payload.subarray(0, headBytes), payload.subarray(headBytes));
+    const written = textFrame(payload.toString('latin1', 0, headBytes), payload.subarray(headBytes));
     expect(Buffer.concat(written).toString('hex')).toBe(header + payload.toString('hex'));
   }
+});
+
+test('the length is in bytes, also of what is not ASCII', () => {
+  const written = textFrame('é\u2028😀', Buffer.from('!'));
+  expect(Buffer.concat(written).toString('hex')).toBe(`810a${Buffer.from('é\u2028😀!').toString('hex')}`);
 });

@@ -6,6 +6,7 @@ import type { Delta } from '../../../src/delta/delta.ts';
 import type { JsonObject } from '../../../src/delta/json.ts';
 import { schema } from '../../../src/graphql/schema.ts';
 import type { SharedResult } from '../../../src/server/fanout/groups.ts';
+import type { ResultSender } from '../../../src/server/fanout/shared-results.ts';
 import { sharedSubscribe } from '../../../src/server/fanout/subscribe.ts';
 import type { ChordService } from '../../../src/service/service.ts';
 import type { Operation } from '../../support/app.ts';
@@ -42,12 +43,12 @@ class Story {
   async begin(run: Subscribe, { query, operationName, variables }: Operation): Promise<this> {
     const document = parsed(query);
     const sink = {
-      send: ({ json }: SharedResult, _event: unknown, onSent: () => void) => {
+      send: ({ json }: SharedResult, _event: unknown, sender: ResultSender) => {
         if (this.failure !== undefined) throw this.failure;
         this.lines.push(json);
         this.shared++;
-        if (this.held === undefined) queueMicrotask(onSent);
-        else this.held.push(onSent);
+        if (this.held === undefined) queueMicrotask(() => sender.onSent());
+        else this.held.push(() => sender.onSent());
       },
     };
     const contextValue = { chord, sink };
