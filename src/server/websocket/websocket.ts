@@ -1,5 +1,5 @@
 /**
- * The graphql-transport-ws protocol over `ws`, spoken by graphql-ws; operations run through yoga, as over HTTP.
+ * The graphql-transport-ws protocol over `ws`, spoken by graphql-ws; what it asks is answered by protocol.ts.
  *
  * Flow control: graphql-ws pulls the next event of a subscription only after the last one is written to the socket, so
  * a reader that stalls holds one event for each of its subscriptions and nothing more.
