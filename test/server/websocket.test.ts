@@ -189,6 +189,18 @@ describe('a client that breaks the rules is closed with', () => {
     expect((await socket.closed).code).toBe(4409);
   });
 
+  test('4400, and what it said in the same breath after that is not done', async () => {
+    const socket = await RawWebSocket.open(server.webSocketUrl);
+    await socket.init();
+    const query = 'mutation { setContext(id: "late", state: {}) { __typename } }';
+    const broken = { id: '1', type: 'subscribe', payload: { query: null } };
+    socket.sendTogether([broken, { ...broken, payload: { query } }, follow('1', 'late')]);
+    expect((await socket.closed).code).toBe(4400);
+    await until('nobody is there', () => server.app.stats().webSockets === 0);
+    expect(await server.app.chord.getContext('late')).toBeNull();
+    expect(server.app.chord.stats().followers).toBe(0);
+  });
+
   test('4409 for an id that does not fit into the reason', async () => {
     const socket = await RawWebSocket.open(server.webSocketUrl);
     await socket.init();

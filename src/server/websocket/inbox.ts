@@ -61,6 +61,8 @@ export class Inbox {
       await this.#turns.next();
       if (!this.#isOpen) break;
       for (const message of this.#waiting.splice(0, burst)) {
+        // What one of them is closed for ends the others, too.
+        if (!this.#isOpen) break;
         this.#workedOn += message.length;
         handle(message);
       }
