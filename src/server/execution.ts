@@ -1,6 +1,6 @@
 /**
  * The rules around an operation, the same whichever way it came: yoga, the lane, a WebSocket. The executor inside differs:
- * the lane's is compiled (compiled.ts), that of the others is graphql-js. Errors are not masked yet.
+ * yoga has graphql-js, the others compile what comes often (compiled.ts). Errors are not masked yet.
  */
 import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { Tracing } from '../observability/tracing.ts';

@@ -49,6 +49,6 @@ export interface ServerOptions extends QueryLimits, QuotaLimits {
   readonly tracing?: Tracing | undefined;
   /** Whether plain requests take the short way (lane.ts). Default true. */
   readonly hasLane?: boolean | undefined;
-  /** How often an operation is executed there before it is compiled. Default 10. */
+  /** How often an operation is executed before it is compiled. Default 10. */
   readonly compileAfter?: number | undefined;
 }

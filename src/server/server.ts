@@ -76,14 +76,15 @@ export class ChordServer {
     this.#ownNames = isPrivate ? new OwnNames(options.host, options.corsOrigins) : undefined;
     const documents = new DocumentCache();
     const rules = { limits: options, quotas, tracing: options.tracing };
-    const execute = createExecute(rules);
+    const { hasLane = true, compileAfter = 10 } = options;
+    const execute = createExecute(rules, createCompiledExecute(compileAfter));
     const subscribe = createSubscribe(
       rules,
       sharedSubscribe((delta) => options.chord.formatDelta(delta)),
     );
     this.#yoga = createGraphQLServer({
       documents,
-      execute,
+      execute: createExecute(rules),
       subscribe,
       doorkeeper,
       requests: this.#requests,
@@ -96,10 +97,8 @@ export class ChordServer {
       trustedDocuments: options.trustedDocuments,
       onFollow: this.#deliveries?.over('sse'),
     });
-    const { hasLane = true, compileAfter = 10 } = options;
     if (hasLane) {
-      const compiled = createExecute(rules, createCompiledExecute(compileAfter));
-      const parts = { yoga: this.#yoga, doorkeeper, quotas, documents, origins: this.#origins, execute: compiled };
+      const parts = { yoga: this.#yoga, doorkeeper, quotas, documents, origins: this.#origins, execute };
       this.#lane = new Lane({ ...options, ...parts });
     }
     this.#webSockets = new WebSocketTransport({
