@@ -135,7 +135,7 @@ function withoutChunks(stream: Buffer): string {
 }
 
 test('readers that stall cost no memory and delay nobody, and end with the right state', {
-  timeout: 90_000,
+  timeout: 240_000,
 }, async () => {
   const running = await ServerProcess.start({ slowReaderTimeoutMs: 120_000 });
   server = running;

@@ -1,5 +1,5 @@
 /** Long enough for a machine that does other things, short enough to end. */
-const patienceMs = 15_000;
+const patienceMs = 30_000;
 
 /** Resolves as soon as the condition holds. Fails after a while, naming what did not come. */
 export async function until(
