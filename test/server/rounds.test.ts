@@ -40,3 +40,16 @@ test('who comes is called within a round, who has left is not, and a set may bec
   members.add(7);
   expect(turnsOf(rounds, 11).turns.get(7)).toBe(1);
 });
+
+test('those who stay have their turn however many come and go meanwhile', () => {
+  const members = numbers(20);
+  const rounds = new Rounds(members, 48);
+  const turns = new Map<number, number>();
+  // One comes each step, and leaves after four: no more than 24 at a time.
+  for (let step = 0; step < 480; step++) {
+    members.add(1_000 + step);
+    members.delete(996 + step);
+    for (const one of rounds.step()) turns.set(one, (turns.get(one) ?? 0) + 1);
+  }
+  for (let one = 0; one < 20; one++) expect(turns.get(one), `${one}`).toBeGreaterThanOrEqual(9);
+});
