@@ -125,6 +125,26 @@ test('an answer that its client reads slowly is not cut short', async () => {
   await soon('the stop', stopping);
 });
 
+test('a request that has arrived when the stop begins, and was not read yet, is answered', async () => {
+  const { app, port } = await startApp();
+  const socket = connect(port, '127.0.0.1');
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  const live = 'GET /live HTTP/1.1\r\nhost: localhost\r\n\r\n';
+  socket.write(live);
+  await until('the first answer', () => text.includes('\r\n\r\n'));
+  text = '';
+  // The kernel has it before the server looks.
+  socket.write(live);
+  const stopped = stopApp(app);
+  await soon('the connection ends', once(socket, 'close'));
+  expect(text).toMatch(/^HTTP\/1\.1 200 /);
+  expect(text).toMatch(/^connection: close\r$/im);
+  await stopped;
+});
+
 test('connections on which nothing was ever asked do not delay the stop', async () => {
   const { app, port } = await startApp({ drainTimeoutMs: 20_000 });
   const reserve = connect(port, '127.0.0.1');

@@ -51,8 +51,11 @@ export class Listener {
       this.#http = secure;
     }
     this.#http.maxConnections = maxConnections;
-    // `close` of node:http calls it, and would cut answers short.
-    this.#http.closeIdleConnections = () => this.connections.end();
+    // `close` of node:http calls it, and would cut answers short. Two turns later, between which lies a look at every
+    // socket: a request that has arrived and was not read would be reset.
+    this.#http.closeIdleConnections = () => {
+      setImmediate(() => setImmediate(() => this.connections.end()));
+    };
     this.#http.on(certificate === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       this.connections.opened(socket);
       onConnection(socket);
