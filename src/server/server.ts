@@ -52,6 +52,8 @@ export class ChordServer {
   readonly #ownNames: OwnNames | undefined;
   /** Connections over `maxConnections`: they are told so, and asked how the server is. */
   readonly #surplus = new WeakSet<object>();
+  /** Connections that end with an answer that was asked for: what comes behind is not looked at (RFC 9112, 9.6). */
+  readonly #ending = new WeakSet<object>();
   readonly #deliveries: Deliveries | undefined;
   readonly #stallWatch: StallWatch;
   /** Asks not to be sent anything more, and serves what is. */
@@ -230,10 +232,15 @@ export class ChordServer {
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const { chord } = this.#options;
+    // Sent behind one whose answer ends the connection: nobody could be told what became of it.
+    if (this.#ending.has(request.socket)) return;
     const record = this.#requests.http(request, response);
     this.#listener.connections.asked(request.socket, response);
     // After the answer the connection ends, so that the client finds another server.
-    if (this.#isLeaving) response.setHeader('connection', 'close');
+    if (this.#isLeaving) {
+      this.#ending.add(request.socket);
+      response.setHeader('connection', 'close');
+    }
     if (handleHealth(request, response, { ping: () => chord.ping(), isLeaving: this.#isLeaving })) return;
     if (this.#surplus.has(request.socket)) {
       record.refuse('LIMIT_EXCEEDED', 'maxConnections');

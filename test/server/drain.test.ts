@@ -145,6 +145,28 @@ test('a request that has arrived when the stop begins, and was not read yet, is 
   await stopped;
 });
 
+test('what is sent behind a request whose answer ends the connection is not done', async () => {
+  const backend = new FaultyBackend(new MemoryBackend());
+  const { app, port } = await startApp({ backend, drainDelayMs: 1_000 });
+  const socket = connect(port, '127.0.0.1');
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  await once(socket, 'connect');
+  const stopped = stopApp(app);
+  const requests = ['first', 'second', 'third'].map((id) => {
+    const body = JSON.stringify({ query: `mutation { setContext(id: "${id}", state: { n: 1 }) { __typename } }` });
+    const head = `content-type: application/json\r\ncontent-length: ${body.length}`;
+    return `POST /graphql HTTP/1.1\r\nhost: localhost\r\n${head}\r\n\r\n${body}`;
+  });
+  socket.write(requests.join(''));
+  await soon('the connection ends', once(socket, 'close'));
+  expect(text.match(/HTTP\/1\.1 200/g)).toHaveLength(1);
+  await stopped;
+  expect(backend.commits.map(({ id }) => id)).toEqual(['first']);
+});
+
 test('connections on which nothing was ever asked do not delay the stop', async () => {
   const { app, port } = await startApp({ drainTimeoutMs: 20_000 });
   const reserve = connect(port, '127.0.0.1');
