@@ -136,7 +136,7 @@ async function open(
     if (refusal !== undefined) return [refusal];
     const query = trustedDocuments === undefined ? payload.query : resolveDocument(trustedDocuments, payload);
     if (typeof query !== 'string') return [query];
-    const document = documents.valid(query) ?? pass(yoga, query);
+    const document = documents.valid(query) ?? validDocument(yoga, query);
     if (!('kind' in document)) return document;
     // The text that all have in common: their own would last as long as their subscriptions.
     Object.assign(payload, { query: document.loc?.source.body ?? query });
@@ -152,7 +152,7 @@ async function open(
 }
 
 /** The document, or what is wrong with it. @throws what parsing does */
-function pass(yoga: Yoga, query: string): DocumentNode | readonly GraphQLError[] {
+function validDocument(yoga: Yoga, query: string): DocumentNode | readonly GraphQLError[] {
   const { parse, validate } = yoga.getEnveloped({});
   const document = parse(query);
   const errors = validate(schema, document);
