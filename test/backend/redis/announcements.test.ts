@@ -156,6 +156,13 @@ test('a watch while the server is away fails in time, and leaves nothing behind'
       () => false,
     ),
   );
+  // It has a connection of its own, which comes back in its own time.
+  await until('the client is back', () =>
+    watcher.client.ping().then(
+      () => true,
+      () => false,
+    ),
+  );
   expect(await subscribersOf(watcher, 'a')).toEqual([watcher.channel('a'), 0]);
 });
 
