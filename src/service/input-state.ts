@@ -39,7 +39,7 @@ export function parseState(value: unknown, limits: StateLimits, like?: JsonObjec
     copyValue(value, isPrototypeClean() ? like : undefined, { limits, depth: 0 }) ??
     copyCarefully(value, { limits, path: [], ancestors: new Set() });
   if (!isJsonObject(copy)) throw new InvalidStateError('A state must be a JSON object.', []);
-  return copy;
+  return deepFreeze(copy);
 }
 
 interface Place {
@@ -48,7 +48,10 @@ interface Place {
   depth: number;
 }
 
-/** A frozen copy, or `like`, frozen, if that says the same. Undefined: the second walk must say what is wrong. */
+/**
+ * A frozen copy, or `like` if that says the same: to be frozen by whoever keeps it, which is cheaper for the outermost than
+ * for each node in it. Undefined: the second walk must say what is wrong.
+ */
 function copyValue(value: unknown, like: JsonValue | undefined, place: Place): JsonValue | undefined {
   switch (typeof value) {
     case 'string':
@@ -85,7 +88,7 @@ function copyArray(array: readonly unknown[], like: JsonArray | undefined, place
     if (item !== likeItem) isSame = false;
     copy.push(item);
   }
-  return like !== undefined && isSame ? deepFreeze(like) : Object.freeze(copy);
+  return like !== undefined && isSame ? like : frozen(copy, like);
 }
 
 function copyObject(object: object, like: JsonObject | undefined, place: Place): JsonObject | undefined {
@@ -94,7 +97,8 @@ function copyObject(object: object, like: JsonObject | undefined, place: Place):
   const { forbiddenKeys } = place.limits;
   if (forbiddenKeys.size > 0 && keys.some((key) => forbiddenKeys.has(key))) return undefined;
   const start = like === undefined ? none : sameStart(object, like, { keys, place });
-  if (start === undefined || start.isAll) return start?.shared;
+  if (start === undefined) return undefined;
+  if (start === whole) return like;
   const copy: MutableJsonObject = {};
   for (let index = 0; index < start.same; index++) {
     const key = keyAt(keys, index);
@@ -110,19 +114,22 @@ function copyObject(object: object, like: JsonObject | undefined, place: Place):
     if (copied === undefined) return undefined;
     setKey(copy, key, copied);
   }
-  return Object.freeze(copy);
+  return frozen(copy, like);
+}
+
+/** Without `like` there is nothing in a copy that is not frozen yet. */
+function frozen<T extends JsonValue>(copy: T, like: JsonValue | undefined): T {
+  return like === undefined ? Object.freeze(copy) : deepFreeze(copy);
 }
 
 /** How far an object is the same as `like`, key by key from the first one on. */
 interface Start {
-  /** `like`; frozen if `isAll`. */
+  /** `like`. */
   readonly shared: JsonObject;
   /** The first so many keys are the same, with the same values. */
   readonly same: number;
   /** The copy of the value after those, where both have the key and the values differ: it need not be made again. */
   readonly next: JsonValue | undefined;
-  /** Whether there is nothing else in either. */
-  readonly isAll: boolean;
 }
 
 /** Undefined: the second walk must say what is wrong. */
@@ -135,25 +142,26 @@ function sameStart(
   // `for…in` reads small objects three times as fast as `Object.keys`. It would list inherited keys, too, but without a
   // clean prototype there is no `like`.
   for (const key in like) {
-    if (key !== keys[same]) return { shared: like, same, next: undefined, isAll: false };
+    if (key !== keys[same]) return { shared: like, same, next: undefined };
     const likeValue = valueOfKey(like, key);
     const value = dataAt(object, key);
     // Most values are no nodes, and end here; -0 passes for the 0 that it would be copied to. A node is left to
-    // `copyValue`, which checks and freezes it, even if it is that of `like`.
+    // `copyValue`, which checks it, even if it is that of `like`.
     if (value === likeValue && typeof value !== 'object') {
       same++;
       continue;
     }
     const copied = copyValue(value, likeValue, place);
     if (copied === undefined) return undefined;
-    if (copied !== likeValue) return { shared: like, same, next: copied, isAll: false };
+    if (copied !== likeValue) return { shared: like, same, next: copied };
     same++;
   }
-  const isAll = same === keys.length;
-  return { shared: isAll ? deepFreeze(like) : like, same, next: undefined, isAll };
+  return same === keys.length ? whole : { shared: like, same, next: undefined };
 }
 
-const none: Start = { shared: {}, same: 0, next: undefined, isAll: false };
+const none: Start = { shared: {}, same: 0, next: undefined };
+/** There is nothing else in either. */
+const whole: Start = { shared: {}, same: 0, next: undefined };
 
 /** The value of an own property. Undefined, which no JSON is: there is none, or an accessor, which is not called. */
 function dataAt(node: object, key: string | number): unknown {
