@@ -5,7 +5,7 @@
 import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { Tracing } from '../observability/tracing.ts';
 import type { Subscribed, Subscriber } from './fanout/subscribe.ts';
-import { inTime, type QueryLimits, type Refusal, refuseCost } from './limits/limits.ts';
+import { inTime, type QueryLimits, type RefusedResult, refuseCost } from './limits/limits.ts';
 import type { Quotas } from './limits/quotas.ts';
 import { traceOperation } from './reporting/traced-operations.ts';
 
@@ -50,7 +50,7 @@ export function createSubscribe(rules: ExecutionRules, subscriber: Subscriber): 
 function bounded<T>(
   { limits, tracing }: ExecutionRules,
   run: (args: ExecutionArgs) => T | Promise<T>,
-): (args: ExecutionArgs) => T | Refusal | Promise<T | Refusal> {
+): (args: ExecutionArgs) => T | RefusedResult | Promise<T | RefusedResult> {
   const timed = (args: ExecutionArgs) => inTime(() => run(args), args, limits.queryTimeoutMs);
   return tracing === undefined ? timed : (args) => traceOperation(tracing, args, async () => timed(args));
 }

@@ -104,10 +104,10 @@ const opening = new Set<string>([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKi
 const closing = new Set<string>([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
 
 /** What an operation is answered that does not run, or is no longer waited for. */
-export type Refusal = { readonly errors: readonly GraphQLError[] };
+export type RefusedResult = { readonly errors: readonly GraphQLError[] };
 
 /** Undefined: it costs no more than it may. */
-export function refuseCost(args: ExecutionArgs, max: number): Refusal | undefined {
+export function refuseCost(args: ExecutionArgs, max: number): RefusedResult | undefined {
   const { schema, document, operationName, variableValues: variables } = args;
   const cost = costOf(schema, document, { operationName, variables });
   return cost > max ? { errors: [limitError('maxQueryCost', max, cost)] } : undefined;
@@ -117,7 +117,11 @@ export function refuseCost(args: ExecutionArgs, max: number): Refusal | undefine
  * What the operation answers, or after `timeoutMs` that it was not done. It goes on all the same: a write that was
  * begun is stored or not by its own rules, and stopping in between could only leave that unsaid.
  */
-export function inTime<T>(run: () => T | Promise<T>, args: ExecutionArgs, timeoutMs: number): T | Promise<T | Refusal> {
+export function inTime<T>(
+  run: () => T | Promise<T>,
+  args: ExecutionArgs,
+  timeoutMs: number,
+): T | Promise<T | RefusedResult> {
   const running = run();
   if (!(running instanceof Promise)) return running;
   const startMs = performance.now();

@@ -11,20 +11,20 @@ export const ServerCloseCode = {
   SlowReader: 4800,
 } as const;
 
-/** What a client is refused with, for the metrics. */
-export interface Refusal {
+/** What a refused connection is counted as. */
+export interface RefusalLabels {
   readonly code: RefusalCode;
   readonly limit?: LimitName;
 }
 
 /** What a connection was refused for, by the code that closes it or the error that `ws` closes it for. */
-export function refusalBy(reason: number | (Error & { readonly code?: unknown })): Refusal | undefined {
+export function refusalBy(reason: number | (Error & { readonly code?: unknown })): RefusalLabels | undefined {
   if (typeof reason === 'number') return refusals.get(reason);
   if (reason.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') return { code: 'LIMIT_EXCEEDED', limit: 'maxRequestBytes' };
   return typeof reason.code === 'string' && reason.code.startsWith('WS_ERR_') ? { code: 'BAD_USER_INPUT' } : undefined;
 }
 
-const refusals: ReadonlyMap<number, Refusal> = new Map<number, Refusal>([
+const refusals: ReadonlyMap<number, RefusalLabels> = new Map<number, RefusalLabels>([
   [CloseCode.BadRequest, { code: 'BAD_USER_INPUT' }],
   [CloseCode.SubprotocolNotAcceptable, { code: 'BAD_USER_INPUT' }],
   [CloseCode.SubscriberAlreadyExists, { code: 'BAD_USER_INPUT' }],

@@ -12,7 +12,7 @@ const perMs = 1;
 const turnMs = 10;
 
 /** Over how long, and until when. */
-export interface Turns {
+export interface Spread {
   /** The longest that it may take, in ms. */
   readonly withinMs: number;
   readonly clock: Clock;
@@ -21,7 +21,7 @@ export interface Turns {
 }
 
 /** Calls all, in random order and evenly over the time, the first at once. Resolves after the last. */
-export async function inTurns(calls: readonly (() => void)[], { withinMs, clock, signal }: Turns): Promise<void> {
+export async function inTurns(calls: readonly (() => void)[], { withinMs, clock, signal }: Spread): Promise<void> {
   const waiting = shuffled(calls);
   const turns = Math.max(1, Math.floor(Math.min(withinMs, calls.length / perMs) / turnMs));
   for (let left = turns; left > 0 && !signal.aborted; left--) {
