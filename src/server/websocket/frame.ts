@@ -8,7 +8,7 @@ const longest = 127;
  * A message whose payload is in two parts, as bytes to write one after the other. What is short is copied together: one
  * piece is written faster than two.
  */
-export function textFrame(head: string, tail: Buffer): readonly Buffer[] {
+export function textFrame(head: string, tail: Buffer): readonly [Buffer] | readonly [Buffer, Buffer] {
   const headBytes = Buffer.byteLength(head);
   const length = headBytes + tail.length;
   const start = length < long ? 2 : length <= 0xffff ? 4 : 10;

@@ -34,16 +34,16 @@ export class SocketSink implements ResultSink {
     const { socket, stream } = target;
     if (socket.readyState !== socket.OPEN || !stream.writable) return;
     const head = `{"id":${JSON.stringify(this.#id)},"type":"${MessageType.Next}","payload":`;
-    const [frame, ...rest] = textFrame(head, tailOf(result));
+    const [frame, rest] = textFrame(head, tailOf(result));
     // A socket that fails is closed by `ws`, and its subscriptions end with that.
     const onEnd = () => {
       target.onWritten();
       sender.onSent();
     };
-    if (rest.length === 0) return void stream.write(frame, onEnd);
+    if (rest === undefined) return void stream.write(frame, onEnd);
     stream.cork();
     stream.write(frame);
-    for (const part of rest) stream.write(part, onEnd);
+    stream.write(rest, onEnd);
     stream.uncork();
   }
 }
