@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import type { Turns } from '../fanout/turns.ts';
 
@@ -67,7 +67,7 @@ export class Inbox {
         handle(message);
       }
       burst = maxBurst;
-      await turn();
+      await setImmediate();
       while (this.#isOpen && this.#isFull) await this.#nextWritten();
     }
     this.#isWorking = false;

@@ -50,13 +50,13 @@ export class Operations {
       former.successor = undefined;
     } else if (type === 'subscribe') {
       if (former === undefined) return this.#begin(id, work);
-      if (former.isCompleted && former.successor !== undefined) {
+      if (former.isCompleted) {
+        if (former.successor === undefined) {
+          former.successor = work;
+          return;
+        }
         work.end();
         return onConflict(id);
-      }
-      if (former.isCompleted) {
-        former.successor = work;
-        return;
       }
     }
     run(work);

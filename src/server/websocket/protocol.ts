@@ -129,8 +129,9 @@ async function open(
   connection: WebSocketConnection,
   { id, payload }: { readonly id: string; readonly payload: SubscribePayload },
 ): Promise<ExecutionArgs | readonly GraphQLError[]> {
-  if (connection.admission === undefined) return [maskError(missing())];
-  const { session, ...verbs } = connection.admission;
+  const { admission } = connection;
+  if (admission === undefined) return [maskError(missing())];
+  const { session } = admission;
   try {
     const refusal = await quotas.request(session.viewer.id);
     if (refusal !== undefined) return [refusal];
@@ -141,7 +142,7 @@ async function open(
     // The text that all have in common: their own would last as long as their subscriptions.
     Object.assign(payload, { query: document.loc?.source.body ?? query });
     const refresh = (token: string) => doorkeeper.refresh(session, token);
-    const scope: RequestScope = { ...verbs, session, refresh, onFollow, by: connection };
+    const scope: RequestScope = { ...admission, refresh, onFollow, by: connection };
     const contextValue = { ...scope, connection, sink: new SocketSink(connection, id) };
     const { operationName, variables: variableValues } = payload;
     return { schema, document, operationName, variableValues, contextValue };

@@ -1,8 +1,9 @@
 /**
  * The graphql-transport-ws protocol over `ws`, spoken by graphql-ws; what it asks is answered by protocol.ts.
  *
- * Flow control: graphql-ws pulls the next event of a subscription only after the last one is written to the socket, so
- * a reader that stalls holds one event for each of its subscriptions and nothing more.
+ * Flow control: the next event of a subscription is pulled only after the last one is written to the socket, by graphql-ws
+ * or, what is told to many, by fanout/shared-results.ts. So a reader that stalls holds one event for each of its
+ * subscriptions and nothing more.
  */
 import type { IncomingMessage } from 'node:http';
 import type { BlockList } from 'node:net';
@@ -135,7 +136,7 @@ export class WebSocketTransport {
     this.#connections.set(socket, connection);
     roster.enter(connection, connection);
     const closed = protocol.opened(connection, connection);
-    const leave = (code: number, reason: string) => {
+    const tellClosed = (code: number, reason: string) => {
       closed(code, reason).catch((error: unknown) => record.logger.error('unexpected error', { error }));
     };
     // Broken frames and resets: `ws` closes the socket itself.
@@ -146,8 +147,8 @@ export class WebSocketTransport {
     });
     // Not `once`, which keeps more, and as long as the socket.
     socket.on('close', (code, reason) => {
-      this.#leave(connection);
-      leave(code, String(reason));
+      this.#forget(connection);
+      tellClosed(code, String(reason));
       connection.operations.endAll();
       record.end('websocket', { fields: { code, connectionId: connection.id, clientAddress } });
     });
@@ -155,11 +156,11 @@ export class WebSocketTransport {
       metrics?.count('slowReaders', { transport: 'websocket' });
       // The close frame waits behind what could not be written; the timer of `ws` ends the socket if it never can.
       socket.close(ServerCloseCode.SlowReader, 'Slow reader');
-      leave(ServerCloseCode.SlowReader, 'Slow reader');
+      tellClosed(ServerCloseCode.SlowReader, 'Slow reader');
     });
   }
 
-  #leave(connection: WebSocketConnection): void {
+  #forget(connection: WebSocketConnection): void {
     const { roster, quotas } = this.#options;
     connection.isClosed = true;
     roster.leave(connection);
