@@ -52,11 +52,7 @@ export class Quotas {
 
   /** Counts a request. Answers the refusal when they come too fast; undefined: nobody counts. */
   request(viewerId: string): Promise<GraphQLError | undefined> | undefined {
-    return this.#requests
-      ?.take(viewerId)
-      .then((retryAfterMs) =>
-        retryAfterMs === undefined ? undefined : this.#tooFast('requestsPerSecond', retryAfterMs),
-      );
+    return this.#requests?.take(viewerId).then((retryAfterMs) => this.#tooFast('requestsPerSecond', retryAfterMs));
   }
 
   /** @param viewerIdOf whose an HTTP request is; the lane and a WebSocket call `request` themselves. */
@@ -85,12 +81,15 @@ export class Quotas {
     if (writes === 0) return undefined;
     return this.#writes
       ?.take(askerOf(args).session.viewer.id, writes)
-      .then((retryAfterMs) =>
-        retryAfterMs === undefined ? undefined : this.#tooFast('writesPerSecond', retryAfterMs),
-      );
+      .then((retryAfterMs) => this.#tooFast('writesPerSecond', retryAfterMs));
   }
 
-  #tooFast(option: 'requestsPerSecond' | 'writesPerSecond', retryAfterMs: number): GraphQLError {
+  /** @param retryAfterMs as a limiter answers; undefined: it is not too fast. */
+  #tooFast(
+    option: 'requestsPerSecond' | 'writesPerSecond',
+    retryAfterMs: number | undefined,
+  ): GraphQLError | undefined {
+    if (retryAfterMs === undefined) return undefined;
     const max = this.#limits[option] ?? 0;
     return limitError(option, max, {
       actual: max + 1,
