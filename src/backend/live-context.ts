@@ -21,7 +21,7 @@ export interface LiveContext {
 export const absent = Object.freeze({ kind: 'absent' });
 
 /** What a reader may have since where it stands; undefined: not wanted, not retained, or too many. */
-export function retainedDeltas({ head, log }: LiveContext, options: ReadOptions): readonly DeltaRecord[] | undefined {
+function retainedDeltas({ head, log }: LiveContext, options: ReadOptions): readonly DeltaRecord[] | undefined {
   const version = startOfDeltas(head, options);
   return version === undefined ? undefined : log.after(version);
 }

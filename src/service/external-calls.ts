@@ -26,7 +26,7 @@ export interface ExternalCallsOptions {
 }
 
 /** So many calls of one process may be under way; one more fails at once. */
-export const maxCallsUnderWay = 1_000;
+const maxCallsUnderWay = 1_000;
 
 /** All calls of one process to the user's exporter and provider. */
 export class ExternalCalls {

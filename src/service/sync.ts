@@ -128,7 +128,7 @@ export function toDelta(id: string, record: DeltaRecord): Delta {
 }
 
 /** A context as readers get it. */
-export function toContextRecord(id: string, head: Head, state: JsonObject): ContextRecord {
+function toContextRecord(id: string, head: Head, state: JsonObject): ContextRecord {
   const { epoch, version, createdAtMs, insertedAtMs, expiresAtMs } = head;
   return Object.freeze({ id, epoch, version, state, createdAtMs, insertedAtMs, expiresAtMs });
 }
