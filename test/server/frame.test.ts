@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { textFrame } from '../../../src/server/websocket/frame.ts';
+import { textFrame } from '../../src/server/websocket/frame.ts';
 
 /** What goes before a payload, as RFC 6455 (5.2) says it: the length in as few bytes as it needs. */
 const headers: readonly (readonly [length: number, header: string])[] = [
