@@ -92,7 +92,7 @@ export function createGraphQLServer(options: YogaOptions): Yoga {
   });
 }
 
-/** Those that all share. */
+/** Ours, which hold the limits of what runs, instead of yoga's own. */
 function useExecutors(execute: Execute, subscribe: Subscribe): Plugin {
   return {
     onExecute: ({ setExecuteFn }) => setExecuteFn(execute),

@@ -141,6 +141,7 @@ export interface PolledEvents extends ContextEvents {
    * only `next()` can tell, also how it ended. Not to be called while a `next()` is under way.
    */
   poll(): ContextEvent | 'none' | 'ask';
+  /** Tells this one from now on, and no other. */
   listen(listener: PollListener): void;
 }
 

@@ -1,4 +1,4 @@
-/** The end of a worker: what it knows of its primary. */
+/** What a worker knows of its primary, and tells it. */
 import cluster from 'node:cluster';
 import type { Started } from '../app/started.ts';
 import { parseToWorker, type ToPrimary } from './messages.ts';
