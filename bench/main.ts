@@ -1,6 +1,6 @@
 /**
- * Runs the benchmarks, all or those that are named: `npm run bench [-- library fanout http] [flags]`. Flags go to those
- * that are named.
+ * Runs the benchmarks, all or those that are named: `npm run bench [-- library fanout http workers] [flags]`. Flags go to
+ * the one that is named.
  */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
