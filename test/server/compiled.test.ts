@@ -1,14 +1,14 @@
 /** Compiled or not, an operation answers the same. */
 import { type ExecutionResult, execute, parse, validate } from 'graphql';
 import { describe, expect, test } from 'vitest';
-import { createService } from '../../../src/chord.ts';
-import { ForbiddenError } from '../../../src/errors.ts';
-import type { RequestScope } from '../../../src/graphql/request.ts';
-import { schema } from '../../../src/graphql/schema.ts';
-import { createCompiledExecute } from '../../../src/server/compiled.ts';
-import { maskError } from '../../../src/server/mask-error.ts';
-import type { ChordService } from '../../../src/service/service.ts';
-import { ManualClock } from '../../support/clock.ts';
+import { createService } from '../../src/chord.ts';
+import { ForbiddenError } from '../../src/errors.ts';
+import type { RequestScope } from '../../src/graphql/request.ts';
+import { schema } from '../../src/graphql/schema.ts';
+import { createCompiledExecute } from '../../src/server/compiled.ts';
+import { maskError } from '../../src/server/mask-error.ts';
+import type { ChordService } from '../../src/service/service.ts';
+import { ManualClock } from '../support/clock.ts';
 
 type Variables = Readonly<Record<string, unknown>>;
 /** What fails is executed again by graphql-js, unless it writes. */
