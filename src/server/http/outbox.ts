@@ -14,8 +14,8 @@ const most = 64;
  * Answers that are ready in the same turn of the event loop, sent together at its end.
  *
  * Each write wakes whoever reads at the other end of the connection. In the midst of the work of many requests that
- * costs more than the work itself; at its end, one after the other, half of it. Who asks alone waits for nobody: the turn
- * ends with its answer.
+ * costs as much as all the rest: with 32 in flight a request takes half the CPU when their answers go together. Who asks
+ * alone waits for nobody: the turn ends with its answer.
  */
 export class Outbox {
   #answers: Answer[] = [];

@@ -21,7 +21,7 @@ export interface SubscriptionLimits {
   readonly maxSubscriptionsPerViewer: number | null;
 }
 
-/** Those that are taken. */
+/** The places that are taken. */
 export class SubscriptionPlaces {
   readonly #limits: SubscriptionLimits;
   readonly #ofConnections: Tally<object>;
