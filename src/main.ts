@@ -113,9 +113,11 @@ function announce({ url, isReady }: Started, config: Config<DeltaFormatter>, log
 
 function lead(config: Config<DeltaFormatter>, logger: Logger, onGivenUp: () => void): Primary {
   const { workers: count, metricsPort, redisTimeoutMs, workerTimeoutMs } = config;
-  const figures = () => figuresOfWorkers(() => primary.heard());
+  const heard = () => primary.heard();
   const metrics =
-    metricsPort === null ? undefined : createMetricsServer({ ...config, metricsPort, figures: figures(), logger });
+    metricsPort === null
+      ? undefined
+      : createMetricsServer({ ...config, metricsPort, figures: figuresOfWorkers(heard), logger });
   const startTimeoutMs = redisTimeoutMs + workerStartMarginMs;
   const primary = new Primary({ count, logger, metrics, startTimeoutMs, workerTimeoutMs, onGivenUp });
   return primary;
