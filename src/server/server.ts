@@ -22,10 +22,10 @@ import type { RequestRecord } from './reporting/request-record.ts';
 import { Requests } from './reporting/requests.ts';
 import { Roster, reportSource } from './reporting/roster.ts';
 import type { ServerOptions } from './server-options.ts';
+import { spreadOut } from './spread-out.ts';
 import { EventStreams } from './sse.ts';
 import { StallWatch } from './stall-watch.ts';
 import type { ServerStats } from './stats.ts';
-import { inTurns } from './websocket/departure.ts';
 import { WebSocketTransport } from './websocket/websocket.ts';
 import { createGraphQLServer, endpoint, type Yoga } from './yoga.ts';
 
@@ -172,7 +172,7 @@ export class ChordServer {
     const timeout = sleep(drainTimeoutMs, undefined, { signal: patience.signal }).catch(() => undefined);
     const withinMs = Math.min(drainSpreadMs, drainTimeoutMs / 2);
     const departures = [...this.#streams.drain(), ...this.#webSockets.drain()];
-    const leaving = inTurns(departures, { withinMs, clock, signal: patience.signal });
+    const leaving = spreadOut(departures, { withinMs, clock, signal: patience.signal });
     await Promise.race([closed, timeout]);
     patience.abort();
     this.#webSockets.terminate();

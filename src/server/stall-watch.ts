@@ -1,15 +1,16 @@
 import type { Socket } from 'node:net';
 
-interface Watched extends Progress {
+interface Watched {
   readonly onStall: () => void;
+  progress: Progress;
   idleLooks: number;
 }
 
 /** Changes whenever bytes leave. */
 interface Progress {
-  writtenBytes: number;
-  queuedBytes: number;
-  isWaiting: boolean;
+  readonly writtenBytes: number;
+  readonly queuedBytes: number;
+  readonly isWaiting: boolean;
 }
 
 /** In so many looks, evenly over the timeout, a socket must have written something. */
@@ -40,7 +41,7 @@ export class StallWatch {
   /** `onStall` is called at most once; a socket that is watched already changes what is called. */
   watch(socket: Socket, onStall: () => void): void {
     if (!this.#sockets.has(socket)) socket.on('close', this.#onClose);
-    this.#sockets.set(socket, { onStall, ...progressOf(socket), idleLooks: 0 });
+    this.#sockets.set(socket, { onStall, progress: progressOf(socket), idleLooks: 0 });
   }
 
   close(): void {
@@ -50,15 +51,11 @@ export class StallWatch {
 
   #look(): void {
     for (const [socket, watched] of this.#sockets) {
-      const { writtenBytes, queuedBytes, isWaiting } = progressOf(socket);
-      const isIdle =
-        writtenBytes === watched.writtenBytes && queuedBytes === watched.queuedBytes && isWaiting === watched.isWaiting;
-      if (!isIdle) {
-        watched.writtenBytes = writtenBytes;
-        watched.queuedBytes = queuedBytes;
-        watched.isWaiting = isWaiting;
+      const progress = progressOf(socket);
+      if (!isSame(progress, watched.progress)) {
+        watched.progress = progress;
         watched.idleLooks = 0;
-      } else if (isWaiting && ++watched.idleLooks >= patience) {
+      } else if (progress.isWaiting && ++watched.idleLooks >= patience) {
         this.#sockets.delete(socket);
         watched.onStall();
       }
@@ -79,6 +76,10 @@ function progressOf(socket: Socket): Progress {
     queuedBytes: below?.writeQueueSize ?? 0,
     isWaiting: socket.writableLength > 0,
   };
+}
+
+function isSame(a: Progress, b: Progress): boolean {
+  return a.writtenBytes === b.writtenBytes && a.queuedBytes === b.queuedBytes && a.isWaiting === b.isWaiting;
 }
 
 interface Handle {

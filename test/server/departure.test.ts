@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { AppOptions } from '../../src/app/app.ts';
 import { MemoryBackend } from '../../src/backend/memory.ts';
-import { inTurns } from '../../src/server/websocket/departure.ts';
+import { spreadOut } from '../../src/server/spread-out.ts';
 import { startApp, stopApp, stopApps } from '../support/app.ts';
 import { isPending } from '../support/chord.ts';
 import { ManualClock } from '../support/clock.ts';
@@ -19,7 +19,7 @@ function leaving(count: number, withinMs: number) {
   const stopping = new AbortController();
   const gone: number[] = [];
   const calls = Array.from({ length: count }, (_, index) => () => gone.push(index));
-  const done = inTurns(calls, { withinMs, clock, signal: stopping.signal });
+  const done = spreadOut(calls, { withinMs, clock, signal: stopping.signal });
   return { clock, gone, done, stop: () => stopping.abort() };
 }
 

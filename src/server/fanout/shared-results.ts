@@ -1,8 +1,8 @@
 import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { ContextEvent } from '../../model.ts';
 import type { PolledEvents, PollListener } from '../../service/chord.ts';
+import type { Advancing, Turns } from '../turns.ts';
 import type { Group, Groups, SharedResult } from './groups.ts';
-import type { Advancing, Turns } from './turns.ts';
 
 /** Where results go that were written for many: past the executor, to the transport of one subscription. */
 export interface ResultSink {

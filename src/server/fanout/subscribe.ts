@@ -1,10 +1,10 @@
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, subscribe } from 'graphql';
 import type { RequestScope } from '../../graphql/request.ts';
 import type { PolledEvents } from '../../service/chord.ts';
+import { Turns } from '../turns.ts';
 import { Groups } from './groups.ts';
 import { shareKey } from './share-key.ts';
 import { type ResultSink, SharedResults } from './shared-results.ts';
-import { Turns } from './turns.ts';
 
 /** What operations run with beside their scope: where results go past the executor. Absent: nowhere. */
 export interface WithSink {

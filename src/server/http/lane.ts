@@ -143,12 +143,20 @@ export class Lane {
 
   /** Says what yoga would. @throws what JSON.stringify does. */
   #send(exchange: PlainExchange, result: ExecutionResult): Promise<void> | undefined {
-    const { request, response, mediaType } = exchange;
+    const { request, response, record, mediaType } = exchange;
     if (result.errors !== undefined) return this.#fail(exchange, result);
     const body = JSON.stringify(result);
     const cors = this.#options.origins.corsHeaders(request.headers.origin);
     const headers = { 'Content-Type': `${mediaType}; charset=utf-8`, 'content-length': Buffer.byteLength(body) };
-    this.#outbox.add({ response, headers: cors === undefined ? headers : { ...headers, ...cors }, body });
+    this.#outbox.add({
+      response,
+      headers: cors === undefined ? headers : { ...headers, ...cors },
+      body,
+      onError: (error) => {
+        record.logger.error('unexpected error', { error });
+        response.destroy();
+      },
+    });
     return undefined;
   }
 

@@ -5,6 +5,8 @@ export interface Answer {
   readonly response: ServerResponse;
   readonly headers: OutgoingHttpHeaders;
   readonly body: string;
+  /** Told when it cannot be sent. The others are sent all the same. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** So many wait for each other at most: then they go at once. */
@@ -30,8 +32,13 @@ export class Outbox {
   #send(): void {
     const answers = this.#answers;
     this.#answers = [];
-    for (const { response, headers, body } of answers) {
-      if (!response.destroyed) response.writeHead(200, headers).end(body);
+    for (const { response, headers, body, onError } of answers) {
+      if (response.destroyed) continue;
+      try {
+        response.writeHead(200, headers).end(body);
+      } catch (error) {
+        onError(error);
+      }
     }
   }
 }

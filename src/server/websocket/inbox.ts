@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
-import type { Turns } from '../fanout/turns.ts';
+import type { Turns } from '../turns.ts';
 
 /** So much may wait to be written before further messages of the same socket are looked at. */
 const maxUnsentBytes = 1024 * 1024;

@@ -6,6 +6,10 @@ import { describe, expect, test } from 'vitest';
 import { Outbox } from '../../../src/server/http/outbox.ts';
 import { soon, until } from '../../support/wait.ts';
 
+const unexpected = (error: unknown): void => {
+  throw error;
+};
+
 const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 
 /** Runs a server and a client that sends it bytes. */
@@ -35,7 +39,7 @@ describe('answers', () => {
     const outbox = new Outbox();
     const sent: boolean[] = [];
     using client = await serving((_request, response) => {
-      outbox.add({ response, headers: { 'content-length': 2 }, body: '{}' });
+      outbox.add({ response, headers: { 'content-length': 2 }, body: '{}', onError: unexpected });
       sent.push(response.headersSent);
     }, request.repeat(100));
     await until('all answers', () => client.answers() === 100);
@@ -51,7 +55,7 @@ describe('answers', () => {
         response.destroy();
         left.push(response);
       }
-      outbox.add({ response, headers: { 'content-length': 2 }, body: '{}' });
+      outbox.add({ response, headers: { 'content-length': 2 }, body: '{}', onError: unexpected });
     };
     using client = await serving(listener, request);
     await until('an answer', () => client.answers() === 1);
@@ -62,5 +66,23 @@ describe('answers', () => {
     await until('another answer', () => client.answers() === 2);
     expect(left.map(({ headersSent }) => headersSent)).toEqual([false]);
     expect(gone.answers()).toBe(0);
+  });
+
+  test('that cannot be sent say so, and the others are sent all the same', async () => {
+    const outbox = new Outbox();
+    const problems: unknown[] = [];
+    using client = await serving(
+      ({ url }, response) => {
+        const headers = url === '/broken' ? { broken: 'line\nbreak' } : { 'content-length': 2 };
+        const onError = (error: unknown) => {
+          problems.push(error);
+          response.end();
+        };
+        outbox.add({ response, headers, body: '{}', onError });
+      },
+      `${request.replace('/', '/broken')}${request}`,
+    );
+    await until('the other answer', () => client.answers() === 2);
+    expect(problems).toEqual([expect.objectContaining({ code: 'ERR_INVALID_CHAR' })]);
   });
 });

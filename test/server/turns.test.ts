@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { type Advancing, Turns } from '../../../src/server/fanout/turns.ts';
+import { type Advancing, Turns } from '../../src/server/turns.ts';
 
 /** Comes again a while after its turn, and counts. */
 class Busy implements Advancing {
