@@ -56,6 +56,28 @@ describe('the first event', () => {
     expect(first.map(({ kind }) => kind)).toEqual(['delta', 'full', 'full', 'full']);
   });
 
+  test('is read once for all that come before the read begins, and those that come later share the next one', async () => {
+    const { chord, backend } = openFaulty();
+    await chord.setContext('c', ballast);
+    const arrive = () => Array.from({ length: 20 }, () => chord.follow('c').next());
+    let answer: (() => void) | undefined;
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    backend.calls.read = 0;
+    backend.gate = (point) => (point === 'read reply' ? answered : Promise.resolve());
+    const early = arrive();
+    await until('a read has begun', () => backend.calls.read === 1);
+    await chord.updateContext('c', { n: 1 });
+    const late = arrive();
+    await settle();
+    expect(backend.calls.read).toBe(1);
+    answer?.();
+    for (const { value } of await Promise.all(early)) expect(value).toMatchObject({ version: 1 });
+    for (const { value } of await Promise.all(late)) expect(value).toMatchObject({ version: 2 });
+    expect(backend.calls.read).toBe(2);
+  });
+
   test('is not held while its context is quiet', async () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
