@@ -96,6 +96,55 @@ test('over WebSocket, each operation under its id, and as it was asked for', asy
   }
 });
 
+test('over one WebSocket, several operations at once, also where a field of theirs fails', async () => {
+  server = await startApp({
+    deltaFormatter: ({ changes, version }) => {
+      if (version % 3 === 0) throw new Error('a formatter that fails');
+      return changes.length;
+    },
+  });
+  const formatted: readonly Told[] = ['1', '2'].map((id) => ({
+    id: `formatted ${id}`,
+    operations: { All: 'version ... on Delta { formatted }' },
+  }));
+  const all = [...tolds, ...formatted];
+  const follow = async (queryBy: (told: Told) => string) => {
+    const socket = await RawWebSocket.open(server.webSocketUrl);
+    await socket.init();
+    const texts = new Map<unknown, string[]>(all.map(({ id }) => [id, []]));
+    socket.socket.on('message', (data: Buffer) => {
+      const { id } = JSON.parse(data.toString()) as { readonly id: unknown };
+      texts.get(id)?.push(data.toString());
+    });
+    for (const told of all) {
+      const [operationName] = Object.keys(told.operations);
+      const variables = { id: 'c', ...(told.more === undefined ? {} : { more: told.more }) };
+      // What fails is told with the id of its request.
+      const extensions = { requestId: 'asked' };
+      const payload = { query: queryBy(told), operationName, variables, extensions };
+      socket.send({ id: told.id, type: 'subscribe', payload });
+    }
+    return texts;
+  };
+  // Each field where it stands in the other: errors tell the place.
+  const within = (before: string, after: string) => (told: Told) =>
+    documentOf(told.operations, (_name, selection) => [`${before}${followed(selection)}${after}`]);
+  const [ownTexts, sharedTexts] = await Promise.all([follow(within('...{', '}')), follow(within('    ', ' '))]);
+  const haveHeard = (count: number) => () =>
+    [...ownTexts.values(), ...sharedTexts.values()].every(({ length }) => length === count);
+  await until('the beginning', haveHeard(1));
+  for (let n = 0; n < 12; n++) {
+    await server.app.chord.setContext('c', { n, text: 'é\u2028"\ud800' });
+    await until(`change ${n}`, haveHeard(n + 2));
+  }
+
+  expect([...sharedTexts]).toEqual([...ownTexts]);
+  const failed = sharedTexts.get('formatted 1')?.filter((text) => text.includes('"errors"')) ?? [];
+  expect(failed).toHaveLength(4);
+  expect(failed.join()).not.toContain('formatter that fails');
+  expect(sharedTexts.get('less')?.join()).not.toContain('"errors"');
+});
+
 test('as server-sent events, each with its position', async () => {
   const streams: { text: string; readonly leave: () => void }[] = [];
   const follow = async (query: string) => {
