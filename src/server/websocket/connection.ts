@@ -61,6 +61,10 @@ export class WebSocketConnection implements ProtocolSocket, FrameTarget, Present
     return this.admission?.session.viewer;
   }
 
+  get hasSeveralOperations(): boolean {
+    return this.operations.size > 1;
+  }
+
   unsentBytes(): number {
     return this.socket.bufferedAmount;
   }

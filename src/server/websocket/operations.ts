@@ -34,6 +34,11 @@ interface Operation {
 export class Operations {
   readonly #running = new Map<string, Operation>();
 
+  /** How many go on. */
+  get size(): number {
+    return this.#running.size;
+  }
+
   /**
    * Has a message worked on, at once or when its turn has come.
    *

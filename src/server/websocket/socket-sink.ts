@@ -8,9 +8,11 @@ import { textFrame } from './frame.ts';
 
 /** Where the frames of a WebSocket go. */
 export interface FrameTarget {
-  readonly socket: WebSocket;
+  readonly socket: Pick<WebSocket, 'readyState' | 'OPEN'>;
   /** Below it. `ws` writes each message at once and whole (it compresses nothing), so what is written between stays between. */
   readonly stream: Duplex;
+  /** Whether more than one operation may have something to send in a turn of the event loop. */
+  readonly hasSeveralOperations: boolean;
   onWritten(): void;
 }
 
@@ -40,12 +42,24 @@ export class SocketSink implements ResultSink {
       target.onWritten();
       sender.onSent();
     };
+    if (target.hasSeveralOperations) writeTogether(stream);
     if (rest === undefined) return void stream.write(frame, onEnd);
     stream.cork();
     stream.write(frame);
     stream.write(rest, onEnd);
     stream.uncork();
   }
+}
+
+/** What is written until everybody who has a turn now has had it leaves by one system call. Alone it would be detained for nothing. */
+function writeTogether(stream: Duplex): void {
+  if (stream.writableCorked > 0) return;
+  stream.cork();
+  process.nextTick(uncork, stream);
+}
+
+function uncork(stream: Duplex): void {
+  stream.uncork();
 }
 
 /** What follows the head, by the result. */
