@@ -31,4 +31,4 @@ export function textFrame(head: string, tail: Buffer): readonly [Buffer] | reado
 }
 
 /** Beyond, a further piece to write costs less than the copy. */
-const copiedBytes = 4096;
+const copiedBytes = 1024;
